@@ -1,0 +1,1 @@
+"""The application: order and policy. No mathematics, no SQL text."""

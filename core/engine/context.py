@@ -1,0 +1,62 @@
+"""What every stage is handed: configuration as plain parameters, the file, the exchange, the clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import timeframe
+from core.clock import Clock
+from core.config import Config, config_hash, decision_body
+from core.market.exchange import Exchange
+from core.signals.kernels import PLAIN, Kernels
+from core.signals.setups import REGISTRY, Setup
+from core.store import candles, signals
+from core.store.db import Database
+
+
+@dataclass
+class Context:
+    """One run of the engine over one file.
+
+    label: set when the market is generated or recorded; every message then says so. send_ungated:
+    announce observe-only signals one by one. kernels: plain in the daemon, compiled in retro.
+    """
+
+    cfg: Config
+    db: Database
+    clock: Clock
+    exchange: Exchange | None = None
+    label: str = ""
+    send_ungated: bool = False
+    kernels: Kernels = PLAIN
+    atr_cache: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.body = decision_body(self.cfg)
+        self.config_hash = config_hash(self.cfg)
+        self.exchange_id = self.cfg.exchange.id
+        self.send_ungated = self.send_ungated or self.cfg.notify.telegram.send_ungated
+
+    @property
+    def timeframes(self) -> list[str]:
+        """1m and every derived timeframe up to the largest configured one: each is built from the one before."""
+        wanted = {*self.cfg.timeframes, *self.cfg.data.derived_timeframes}
+        largest = max(timeframe.ms(tf) for tf in wanted)
+        return [name for name, ms in timeframe.TIMEFRAMES.items() if ms <= largest]
+
+    def setups_on(self, tf: str) -> list[tuple[Setup, Any]]:
+        """Setups that are enabled on a timeframe, each with its parameters."""
+        return [(REGISTRY[name], setup.params) for name, setup in sorted(self.cfg.signals.setups.items())
+                if tf in setup.timeframes]
+
+    def scanned_timeframes(self) -> list[str]:
+        """Configured timeframes on which at least one setup is enabled, shortest first."""
+        return [tf for tf in timeframe.DERIVED if tf in self.cfg.timeframes and self.setups_on(tf)]
+
+    def ensure_rows(self) -> None:
+        """Make the rows of symbols, series and this configuration in the file."""
+        from_now = self.clock.now()
+        with self.db.write() as con:
+            candles.ensure(con, self.exchange_id, self.cfg.symbols, self.timeframes)
+            signals.add_config(con, self.config_hash, self.body, from_now)

@@ -1,0 +1,157 @@
+"""Follow every unfinished plan over the minutes that have become known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core import timeframe
+from core.engine import announce, params, rows
+from core.engine.context import Context
+from core.engine.isolate import each_symbol
+from core.signals.indicators import BLOCK, Indicators
+from core.store import candles, funding, signals
+from core.store.candles import Con, Series, Symbol
+from core.store.signals import Trade
+from core.timeframe import MINUTE
+from core.trades.lifecycle import OPEN, TP, Order, State, delist, expire, walk
+from core.trades.results import events, funding_pct
+
+_CHUNK = 10_000  # minutes walked in one read: bounds memory after a long outage
+
+Minutes = tuple[list[int], list[float], list[float], list[float], list[float]]
+
+
+def execute(ctx: Context, now: int, failed: dict[str, str]) -> int:
+    """Walk the open trades of every symbol up to what is scanned; returns trades that changed.
+
+    A symbol's minutes are followed only as far as its bars are decided, so that a signal decided late
+    still meets every minute of its life.
+    """
+    with ctx.db.lock:
+        symbols = candles.symbols(ctx.db.con, ctx.exchange_id)
+        series = candles.series(ctx.db.con, ctx.exchange_id)
+    ended = {symbol for (symbol, tf), row in series.items() if tf == "1m" and row.ended_ts is not None}
+    work = {s: info for s, info in symbols.items()
+            if info.scanned_ts is not None and (info.scanned_ts != info.followed_ts or s in ended)}
+    if not work:
+        return 0
+    changed = 0
+    with ctx.db.write() as con:
+        trades = signals.open_trades(con, ctx.exchange_id)
+
+        def follow(symbol: str) -> None:
+            nonlocal changed
+            changed += _follow(ctx, con, symbol, work[symbol], series, trades.get(work[symbol].id, ()), now)
+
+        done = each_symbol(ctx.db, work, follow, failed)
+        candles.set_watermarks(con, "followed_ts", [(work[s].scanned_ts or 0, work[s].id) for s in done])
+    return changed
+
+
+def _follow(ctx: Context, con: Con, symbol: str, info: Symbol, series: dict[tuple[str, str], Series],
+            trades: Sequence[Trade], now: int) -> int:
+    if not trades:
+        return 0
+    end = info.scanned_ts or 0
+    start = info.followed_ts if info.followed_ts is not None else min(t.decided_ts for t in trades)
+    bodies = _bodies(ctx, con, trades)
+    orders = {t.n: rows.trade_order(t, bodies[t.config_hash]) for t in trades}
+    states = {t.n: rows.state_of(t.state) for t in trades}
+    one_minute = series[symbol, "1m"]
+    for a in range(start, end, _CHUNK * MINUTE):
+        b = min(end, a + _CHUNK * MINUTE)
+        minutes = _columns(candles.minutes(con, one_minute.id, a, b))
+        for t in trades:
+            states[t.n] = _walk(ctx, con, series, t, orders[t.n], states[t.n], minutes, b, bodies[t.config_hash])
+    return sum(_save(ctx, con, t, orders[t.n], states[t.n], info, one_minute, bodies[t.config_hash], now) for t in trades)
+
+
+def _bodies(ctx: Context, con: Con, trades: Sequence[Trade]) -> dict[str, Any]:
+    # A trade is followed under the configuration it was made with, even when that has changed since.
+    if any(t.config_hash not in ctx.bodies for t in trades):
+        ctx.bodies = dict(signals.configs(con))
+    return dict(ctx.bodies)
+
+
+def _columns(found: Sequence[tuple[int, float, float, float, float]]) -> Minutes:
+    ts, o, h, lo, c = zip(*found, strict=True) if found else ((), (), (), (), ())
+    return list(ts), list(o), list(h), list(lo), list(c)
+
+
+def _walk(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Trade, order: Order, state: State,
+          minutes: Minutes, end: int, body: Any) -> State:
+    if state.status >= TP:
+        return state
+    ts = minutes[0]
+    if ts:
+        closes, atr = _trail(ctx, con, series, t, order, state, ts, body)
+        state, _ = walk(state, order, *minutes, 0, len(ts), closes, atr)
+    return expire(state, order, end)
+
+
+def _trail(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Trade, order: Order, state: State,
+           ts: Sequence[int], body: Any) -> tuple[list[int], list[float]]:
+    # Only a trade that can trail within these minutes needs an ATR: one past its first target, or without
+    # targets, at the start of them; or any, when there is more than one minute.
+    trailing = state.status > OPEN or (state.status == OPEN and order.tp1 != order.tp1)
+    if order.trail_mult != order.trail_mult or (len(ts) == 1 and not trailing):
+        return [], []
+    size, period = timeframe.ms(t.timeframe), body["execution"]["trail"]["atr_period"]
+    row = series[t.symbol, t.timeframe]
+    first, last = timeframe.floor(ts[0], size) - size, timeframe.floor(ts[-1], size)
+    key = (row.id, period, first)
+    if len(ts) == 1 and key in ctx.atr_cache:
+        return [first + size], [ctx.atr_cache[key]]
+    bars = candles.tail(con, row.id, size, last, (last - first) // size + 2 * BLOCK + 1)
+    lo = max(0, int(bars.ts.searchsorted(first, "right")) - 1)
+    atr = Indicators(bars, period, ctx.kernels).atr_array(lo, len(bars)).tolist()
+    if len(ts) == 1 and atr:
+        ctx.atr_cache = {k: v for k, v in ctx.atr_cache.items() if k[:2] != key[:2]} | {key: atr[-1]}
+    return [int(x) + size for x in bars.ts[lo:]], atr
+
+
+def _save(ctx: Context, con: Con, t: Trade, order: Order, state: State, info: Symbol, one_minute: Series, body: Any,
+          now: int) -> int:
+    if one_minute.ended_ts is not None and state.status < TP:
+        state = delist(state, order, one_minute.ended_ts, candles.price_at(con, one_minute.id, one_minute.ended_ts + 1) or 0.0)
+    before = rows.state_of(t.state)
+    if state == before:
+        return 0
+    write_trade(ctx, con, t.n, t.symbol, info, order, state, one_minute, body, before)
+    if state.status >= TP:
+        announce.closed(ctx, con, t.n, now)
+    return 1
+
+
+def write_trade(ctx: Context, con: Con, n: int, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series,
+                body: Any, before: State | None = None) -> None:
+    """Write the row and events of a trade whose state changed; the money follows from state, candles and rates alone."""
+    paid, known = funding_of(ctx, con, symbol, info, order, state, one_minute, body)
+    row = rows.result_row(order, state, body, paid)
+    signals.save_position(con, n, info.id, rows.state_columns(state, row), rows.money_columns(row, known))
+    if before is None or (before.status, before.tp1_ts) != (state.status, state.tp1_ts):
+        signals.add_events(con, n, events(order, state, params.costs(body)))
+
+
+def funding_of(ctx: Context, con: Con, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series,
+               body: Any) -> tuple[float, bool]:
+    """Funding paid by a closed trade, in percent, and whether all of it is known; (0, False) while it lives or unfilled."""
+    if state.status < TP or state.fill == 0.0 or not body["execution"]["funding"]:
+        return 0.0, False
+    due = funding.rates(con, ctx.exchange_id, symbol, state.opened_ts, state.closed_ts)
+    priced = [(ts, rate, candles.price_at(con, one_minute.id, ts)) for ts, rate in due]
+    known = funding.known(con, ctx.exchange_id, symbol, state.opened_ts, state.closed_ts, info.funding_ts)
+    return funding_pct(order, state, [(ts, rate, price) for ts, rate, price in priced if price is not None]), known
+
+
+def settle(ctx: Context, con: Con, symbol: str, info: Symbol, since: int, through: int) -> int:
+    """Recompute the trades that newly known rates with since <= ts <= through concern (rule 27); returns how many."""
+    one_minute = candles.series(con, ctx.exchange_id)[symbol, "1m"]
+    trades = signals.closed_trades(con, info.id, through, since)
+    bodies = _bodies(ctx, con, trades)
+    for t in trades:
+        body = bodies[t.config_hash]
+        write_trade(ctx, con, t.n, symbol, info, rows.trade_order(t, body), rows.state_of(t.state), one_minute, body,
+                    rows.state_of(t.state))
+    return len(trades)
+
+

@@ -1,0 +1,61 @@
+"""What the daemon tells of itself: the exchange away and back, symbols gone, a clock that is off."""
+
+from core.engine.context import Context
+from core.engine.sync import Synced
+from core.errors import Rejected, Transient
+from core.notify import messages
+from core.store import outbox, runs
+from core.store.candles import Con
+from core.timeframe import DAY, MINUTE
+
+TELL_AFTER = 5 * MINUTE
+CLOCK_OFF_MS = 2_000
+
+_DOWN = "exchange_down_since"
+_BAN = "banned_until"
+
+
+def watch(ctx: Context, now: int, done: Synced) -> None:
+    """Remember outages and bans over restarts, and queue a message when one begins in earnest or ends."""
+    away = bool(done.errors) and not done.reached and all(isinstance(e, Transient) for e in done.errors.values())
+    with ctx.db.lock:
+        since = runs.get(ctx.db.con, _DOWN)
+        banned = runs.get(ctx.db.con, _BAN, 0)
+    ban = ctx.exchange.banned_until if ctx.exchange else 0
+    gone = [s for s, e in done.errors.items() if isinstance(e, Rejected)]
+    if not away and since is None and ban == banned and not gone and not _clock_off(ctx):
+        return
+    with ctx.db.write() as con:
+        runs.put(con, _BAN, ban)
+        for symbol in gone:
+            _tell(ctx, con, f"gone:{symbol}", messages.symbol_gone(symbol), now)
+        _outage(ctx, con, since, away, now)
+        if _clock_off(ctx) and ctx.exchange:
+            offset = ctx.exchange.clock_offset_ms or 0
+            _tell(ctx, con, f"clock:{now // DAY}", messages.clock_off(offset), now)
+
+
+def banned_until(ctx: Context) -> int:
+    """The time before which the exchange must not be asked, as remembered from before a restart."""
+    with ctx.db.lock:
+        return int(runs.get(ctx.db.con, _BAN, 0))
+
+
+def _outage(ctx: Context, con: Con, since: int | None, away: bool, now: int) -> None:
+    if away and since is None:
+        runs.put(con, _DOWN, now)
+    elif away and since is not None and now - since >= TELL_AFTER:
+        _tell(ctx, con, f"down:{since}", messages.exchange_down(since), now)
+    elif not away and since is not None:
+        runs.put(con, _DOWN, None)
+        if now - since >= TELL_AFTER:
+            _tell(ctx, con, f"back:{since}", messages.exchange_back(since, (now - since) // MINUTE), now)
+
+
+def _clock_off(ctx: Context) -> bool:
+    offset = ctx.exchange.clock_offset_ms if ctx.exchange else None
+    return offset is not None and abs(offset) > CLOCK_OFF_MS
+
+
+def _tell(ctx: Context, con: Con, key: str, body: str, now: int) -> None:
+    outbox.enqueue(con, "health", key, body, now, now + DAY)

@@ -1,0 +1,75 @@
+"""The minute: sync, resample, scan, execute, in that order; running it twice or late changes nothing."""
+
+import logging
+from collections.abc import Callable
+
+from core.engine import health
+from core.engine.context import Context
+from core.engine.execute import execute
+from core.engine.resample import resample
+from core.engine.scan import scan
+from core.engine.sync import markets, sync
+from core.errors import Transient
+from core.store import runs
+from core.store.runs import JobRun
+
+log = logging.getLogger(__name__)
+
+STAGES = ("incremental_sync", "resample", "scan_signals", "execute_signals")
+
+
+def attempt(ctx: Context, name: str, due: int, work: Callable[[], int | None]) -> JobRun:
+    """Run one job to its record: the job boundary, where every error ends and is named."""
+    started = ctx.clock.now()
+    try:
+        rows = work()
+    except Transient as error:
+        log.warning("%s: %s", name, error)
+        return JobRun(name, due, started, ctx.clock.now(), "failed", None, str(error))
+    except Exception as error:
+        log.exception("%s failed", name)
+        return JobRun(name, due, started, ctx.clock.now(), "failed", None, f"{type(error).__name__}: {error}")
+    return JobRun(name, due, started, ctx.clock.now(), "ok", rows, None)
+
+
+def tick(ctx: Context, due: int, stopping: Callable[[], bool] = lambda: False) -> list[JobRun]:
+    """One minute's work; returns and records a run per stage.
+
+    A stage that fails ends the tick: what comes after would decide on less than there is. `stopping` is
+    asked between stages, so that a stop request lets the running stage finish.
+    """
+    now = ctx.clock.now()
+    failed: dict[str, str] = {}
+    work: dict[str, Callable[[], int]] = {
+        "incremental_sync": lambda: _sync(ctx, now, failed),
+        "resample": lambda: resample(ctx),
+        "scan_signals": lambda: scan(ctx, now, failed),
+        "execute_signals": lambda: execute(ctx, now, failed),
+    }
+    done: list[JobRun] = []
+    for name in STAGES:
+        if stopping():
+            break
+        before = len(failed)
+        run = attempt(ctx, name, due, work[name])
+        if len(failed) > before:
+            named = "; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[before:])
+            run = run._replace(state="failed", error=named[:2000])
+        done.append(run)
+        if run.state == "failed" and run.rows is None and name != STAGES[0]:
+            break
+    with ctx.db.write(durable=False) as con:
+        runs.add_runs(con, done)
+    return done
+
+
+def _sync(ctx: Context, now: int, failed: dict[str, str]) -> int:
+    deadline = ctx.clock.monotonic() + ctx.cfg.incremental.run_seconds
+    try:
+        markets(ctx, now)
+    except Transient as error:
+        log.warning("no market list: %s", error)
+    done = sync(ctx, now, deadline)
+    health.watch(ctx, now, done)
+    failed.update({symbol: str(error) for symbol, error in done.errors.items()})
+    return done.stored.rows + done.stored.revised

@@ -1,0 +1,1 @@
+"""The precision filter: what may pass, and the proof that it tells the truth."""

@@ -1,0 +1,1 @@
+"""From final bars to trade plans: pure functions, no clock, no files, no network."""

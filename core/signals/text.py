@@ -1,0 +1,16 @@
+"""Numbers as people read them."""
+
+from decimal import Decimal
+
+
+def number(value: float, digits: int = 10) -> str:
+    """Up to `digits` significant digits, no trailing zeros, never an exponent."""
+    text = "%.*g" % (digits, value)  # noqa: UP031 (several times faster than a nested format)
+    return format(Decimal(text), "f") if "e" in text else text
+
+
+def told(value: float, limit: float, digits: int = 3) -> str:
+    """`value` with `digits` significant digits, more where it would read like the limit it missed."""
+    while digits < 17 and float(number(value, digits)) == limit != value:
+        digits += 1
+    return number(value, digits)

@@ -1,0 +1,61 @@
+"""The writer's lock: one process writes, and a second one is told who does (rule 34)."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+
+from core.errors import LockHeld
+
+
+class WriterLock:
+    """An exclusive `flock` on `<database>.lock`, held by an open descriptor.
+
+    The kernel frees it when the process dies, however it dies, so a stale file never blocks a start.
+    The file's text names the holder for the message; it is not the lock.
+    """
+
+    def __init__(self, db_path: Path, who: str) -> None:
+        self._path = db_path.with_name(db_path.name + ".lock")
+        self._who = who
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises LockHeld that names the holder and the ways on."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 400, 0).decode("utf-8", "replace")
+            os.close(fd)
+            raise LockHeld(_refusal(self._path, holder)) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"who": self._who, "pid": os.getpid()}).encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> "WriterLock":
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.release()
+
+
+def _refusal(path: Path, holder: str) -> str:
+    try:
+        seen = json.loads(holder)
+        name = f"{seen['who']} (process {seen['pid']})"
+    except (ValueError, KeyError, TypeError):
+        name = "another process"
+    db = path.name.removesuffix(".lock")
+    return (f"{db} is being written by {name}. Stop it first, or work on a copy: "
+            f"`python -m core backup copy.db`, then this command with `--db copy.db`")
