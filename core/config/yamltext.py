@@ -145,7 +145,9 @@ def _translated(error: yaml.YAMLError, text: str, name: str) -> ConfigError:
         return ConfigError(f"{name}, line {line}: a character that YAML does not allow")
     if not isinstance(error, yaml.MarkedYAMLError):
         return ConfigError(f"{name}, line 1: not YAML")
-    mark = error.problem_mark or error.context_mark
+    # Where a colon is missing the problem is noticed a line too late; the context has the key's line.
+    late = "could not find expected ':'" in (error.problem or "")
+    mark = (error.context_mark if late else None) or error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     return ConfigError(f"{name}, line {line}: not YAML: {_problem(error)}")
 
@@ -155,9 +157,10 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     if "\\t" in problem:
         return "a tab where a value should start; use spaces"
     if "mapping values are not allowed" in problem:
-        return "a second `: ` on this line, or wrong indentation; put a text with a colon and a space in quotes"
+        return ("a second `: ` on this line (put such a text in quotes), wrong indentation, "
+                "or a line above without its colon")
     if "could not find expected ':'" in problem:
-        return "a key without its colon"
+        return "a key without a colon and a space"
     if "but found another document" in problem:
         return "a second document (---); the configuration is one"
     if "expected <block end>" in problem and error.context_mark is not None:

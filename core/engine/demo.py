@@ -17,7 +17,7 @@ from core.engine.daemon import start_up
 from core.errors import ConfigError
 from core.market.exchange import Exchange
 from core.market.generated import GeneratedMarket
-#IMPORT
+from core.market.recorded import RecordedMarket, common_end
 from core.market.replay import ReplayExchange
 from core.market.source import MarketSource
 from core.notify.console import ConsoleSender
@@ -122,10 +122,11 @@ def _generated(cfg: Config, options: DemoOptions) -> Stage:
 def _recorded(cfg: Config, options: DemoOptions) -> Stage:
     folder = options.candles
     assert folder is not None
-    source = RecordedMarket(folder, tuple(cfg.symbols))  # noqa
-    end = source.common_end() + MINUTE
-    span = options.span if options.span is not None else 30 * DAY
+    source = RecordedMarket(folder, tuple(cfg.symbols))
+    end = common_end(source.choices)
+    span = options.span if options.span is not None else SPAN
     start = options.start if options.start is not None else (options.until or end) - span
     until = options.until if options.until is not None else start + options.span if options.span else end
-    source.limit(start - options.history, until)
-    return Stage(source, LABEL_RECORDED, source.choices, timeframe.floor(start, MINUTE), until)
+    source.narrow(start - options.history - DAY, until + MINUTE)
+    choices = [choice.describe() for choice in source.choices.values()]
+    return Stage(source, LABEL_RECORDED, choices, timeframe.floor(start, MINUTE), until)

@@ -24,10 +24,11 @@ class Decided(NamedTuple):
     row: dict[str, Any]
 
 
-def scan(ctx: Context, now: int, failed: dict[str, str]) -> int:
+def scan(ctx: Context, now: int, failed: dict[str, str], *, go_live: bool = True) -> int:
     """Decide what is final and not yet decided, for every configured symbol; returns rows written.
 
-    A symbol whose scan fails keeps its watermark and is named in `failed`; the others go on.
+    A symbol whose scan fails keeps its watermark and is named in `failed`; the others go on. go_live:
+    whether a timeframe that is warm now begins to decide.
     """
     with ctx.db.lock:
         symbols = candles.symbols(ctx.db.con, ctx.exchange_id)
@@ -41,7 +42,7 @@ def scan(ctx: Context, now: int, failed: dict[str, str]) -> int:
 
         def decide_symbol(symbol: str) -> None:
             if symbol in ctx.cfg.symbols:
-                decided[symbol] = _scan_symbol(ctx, con, symbol, symbols[symbol], stretches[symbol][-1], series, now)
+                decided[symbol] = _scan_symbol(ctx, con, symbol, symbols[symbol], stretches[symbol][-1], series, now, go_live)
 
         done = each_symbol(ctx.db, work, decide_symbol, failed)
         announce.signals(ctx, con, [d.row for s in done for d in decided.get(s, ())], now)
@@ -50,7 +51,7 @@ def scan(ctx: Context, now: int, failed: dict[str, str]) -> int:
 
 
 def _scan_symbol(ctx: Context, con: Con, symbol: str, info: Symbol, stretch: Stretch,
-                 series: dict[tuple[str, str], Series], now: int) -> list[Decided]:
+                 series: dict[tuple[str, str], Series], now: int, go_live: bool) -> list[Decided]:
     found: list[Decided] = []
     since = info.scanned_ts if info.scanned_ts is not None else stretch.start
     for tf in ctx.scanned_timeframes():
@@ -59,7 +60,7 @@ def _scan_symbol(ctx: Context, con: Con, symbol: str, info: Symbol, stretch: Str
         if end <= timeframe.floor(since, size) and row.live_from is not None:
             continue
         if row.live_from is None:
-            if info.market is not None:
+            if go_live and info.market is not None:
                 _go_live(ctx, con, tf, row, stretch, end, now)
         elif end > row.live_from - size:
             if row.built_ts is None or row.built_ts < end:

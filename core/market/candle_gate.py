@@ -6,13 +6,13 @@ seconds for milliseconds, duplicates, and the candle that is still in progress.
 
 import math
 import sys
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import ge, lt
 from typing import Any
-
-import numpy as np
 
 from core.candles import Row
 
@@ -57,33 +57,38 @@ def check(rows: Sequence[Any], tf_ms: int, start: int, end: int, closed_before: 
 
 
 def _clean(rows: Sequence[Any], tf: int, start: int, end: int, closed_before: int) -> Gated | None:
-    # The quick path: the whole reply is in order, or None. It names no reason but the two that
-    # healthy replies have at their tail. Speed matters: a year has half a million rows.
+    # The quick path, or None if anything is out of the ordinary. It knows no reason but the two
+    # that healthy replies have at their tail. Column by column in C: a year has half a million rows.
     if not rows or not {*map(type, rows)} <= {list, tuple} or {*map(len, rows)} != {6}:
         return None
-    flat = list(chain.from_iterable(rows))
-    if not {*map(type, flat)} <= {int, float} or {*map(type, flat[::6])} != {int}:
+    columns = list(zip(*rows, strict=True))
+    ts = columns[0]
+    if {*map(type, ts)} != {int} or ts[0] < start or ts[-1] > closed_before or not _in_order(ts, tf):
         return None
-    try:
-        table = np.fromiter(flat, np.float64, len(flat)).reshape(-1, 6)
-    except OverflowError:
-        return None
-    ts = table[:, 0]
-    if ts[0] < start or ts[-1] > closed_before or (ts % tf).any() or not (ts[1:] > ts[:-1]).all():
-        return None
-    final = int(np.searchsorted(ts, closed_before - tf, "right"))
-    stop = min(final, int(np.searchsorted(ts, end)))
-    if not _plausible(table[:stop]):
-        return None
+    final = bisect_right(ts, closed_before - tf)
+    stop = min(final, bisect_left(ts, end))
     left = Counter({k: n for k, n in (("open", len(ts) - final), ("outside", final - stop)) if n})
-    return Gated(list(zip(*[iter(flat)] * 6, strict=True))[:stop], left)
+    if stop < len(ts):
+        columns = [column[:stop] for column in columns]
+    return Gated(list(zip(*columns, strict=True)), left) if _plausible(*columns[1:]) else None
 
 
-def _plausible(table: np.ndarray) -> bool:
-    # NaN fails every comparison; open and close lie between low and high and so are finite too.
-    _, o, h, low, c, v = table.T.copy()
-    fine = (low > 0) & (low <= o) & (low <= c) & (h >= o) & (h >= c) & (h < math.inf) & (v >= 0) & (v < math.inf)
-    return bool(fine.all())
+def _in_order(ts: tuple[int, ...], tf: int) -> bool:
+    if ts[0] % tf:
+        return False
+    return ts == tuple(range(ts[0], ts[0] + tf * len(ts), tf)) or (
+        all(map(lt, ts, ts[1:])) and not any(t % tf for t in ts))
+
+
+def _plausible(*prices: tuple[float, ...]) -> bool:
+    if not prices[0]:
+        return True
+    if {*map(type, chain.from_iterable(prices))} != {float}:
+        return False
+    o, high, low, c, volume = prices
+    # NaN fails every comparison with its neighbours, and makes the sum of the volumes NaN.
+    ordered = all(map(ge, high, o)) and all(map(ge, high, c)) and all(map(ge, o, low)) and all(map(ge, c, low))
+    return ordered and min(low) > 0 and max(high) < math.inf and sum(volume) < math.inf and min(volume) >= 0
 
 
 def _examined(rows: Sequence[Any], tf: int, start: int, end: int, closed_before: int) -> Gated:

@@ -107,7 +107,7 @@ class RecordedMarket:
     """Recorded 1m candles as a market (a MarketSource).
 
     choices: the source of each symbol, for printing. Only minutes of [start, end) exist; they are
-    loaded when a symbol is first asked for and kept, 56 bytes a minute. Not for several threads at once.
+    loaded when a symbol is first asked for and kept, 56 bytes a minute.
     """
 
     def __init__(self, folder: Path, symbols: Iterable[str], start: int | None = None, end: int | None = None) -> None:
@@ -119,7 +119,7 @@ class RecordedMarket:
         self._contracts: dict[str, Contract] = {}
 
     def narrow(self, start: int | None, end: int | None) -> None:
-        """Take another range from now on; what was loaded is dropped."""
+        """Take another range from now on, before anything is served; what was loaded is dropped."""
         self._start, self._end = start, end
         self._bars.clear()
 

@@ -1,6 +1,7 @@
 """Telegram through python-telegram-bot: one message out, its answer or a clear error back."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
@@ -80,10 +81,8 @@ class TelegramSender:
 
     def reachable(self) -> None:
         """Ask Telegram anything harmless; raises Transient while it does not answer. A refusal is an answer."""
-        try:
-            self._call(lambda bot: bot.do_api_request("getMe"))
-        except Rejected:
-            return
+        with contextlib.suppress(Rejected, KeyError, TypeError):  # the last two: an answer of an unusual shape
+            self._call(lambda bot: bot.get_me())
 
     def find_chats(self) -> list[tuple[int, str]]:
         """(chat_id, title) of each chat that wrote to the bot lately, oldest first. Raises Transient or Rejected."""

@@ -307,17 +307,15 @@ def breakouts(high: Values, low: Values, close: Values, weights: Values, count: 
     Returns how many were written; the outputs hold hi - lo at most.
     """
     n = 0
-    for i in range(lo, hi):
+    before = 0
+    for i in range(lo - 1, hi):
         side = broken_out(high, low, close, weights, count, i, channel, period, width, lookback, rank_pct, within,
                           bands)
-        if side == 0:
-            continue
-        before = broken_out(high, low, close, weights, count, i - 1, channel, period, width, lookback, rank_pct,
-                            within, bands)
-        if before != side:
+        if i >= lo and side != 0 and side != before:
             out_bar[n] = i
             out_side[n] = side
             n += 1
+        before = side
     return n
 
 

@@ -10,7 +10,11 @@ def number(value: float, digits: int = 10) -> str:
 
 
 def told(value: float, limit: float, digits: int = 3) -> str:
-    """`value` with `digits` significant digits, more where it would read like the limit it missed."""
-    while digits < 17 and float(number(value, digits)) == limit != value:
+    """`value` with `digits` significant digits, more where fewer would put it on the limit or past it."""
+    while digits < 17 and _side(float(number(value, digits)), limit) != _side(value, limit):
         digits += 1
     return number(value, digits)
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)

@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from core.config import describe
+from core.config import describe, loads
 from core.errors import ConfigError
 from tests.config.toys import load, refusal
 
@@ -24,9 +24,7 @@ def test_an_empty_variable_counts_as_none():
     assert (telegram.bot_token, telegram.chat_id) == (TOKEN, CHAT)
 
 
-def test_the_process_environment_is_read_unless_another_is_given(monkeypatch, tmp_path):
-    from core.config import loads
-
+def test_the_process_environment_is_read_unless_another_is_given(monkeypatch):
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1:process")
     assert loads("{}", {}).notify.telegram.bot_token == "1:process"
     assert loads("{}", {}, {}).notify.telegram.bot_token == ""
@@ -41,7 +39,7 @@ def test_enabled_without_secrets_is_refused_and_names_the_variables():
 @pytest.mark.covers("D19")
 def test_no_form_of_the_configuration_shows_a_secret():
     for config in (load(WRITTEN), load("{}", {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_CHAT_ID": CHAT})):
-        shown = [repr(config), str(config), f"{config.notify}", json.dumps(describe(config)), repr(config.notify.telegram)]
+        shown = [repr(config), str(config.notify), repr(config.notify.telegram), json.dumps(describe(config))]
         assert not [text for text in shown if "canary" in text.lower()]
         assert describe(config)["notify"]["telegram"]["bot_token"] == "(set, hidden)"
     assert describe(load("{}"))["notify"]["telegram"]["bot_token"] == ""

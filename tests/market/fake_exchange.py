@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -83,7 +83,7 @@ class FakeExchange:
         self._standing: dict[str, Fault] = {}
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d" % self._server.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     # -- script ----------------------------------------------------------------------------------
@@ -115,11 +115,8 @@ class FakeExchange:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with sock:
-            try:
-                self._answer(sock)
-            except OSError:
-                pass
+        with sock, suppress(OSError):
+            self._answer(sock)
 
     def _answer(self, sock: socket.socket) -> None:
         head = b""

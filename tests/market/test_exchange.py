@@ -143,16 +143,15 @@ def test_proxy_variables_do_not_catch_the_traffic(rig: Rig, monkeypatch: pytest.
 # -- faults ----------------------------------------------------------------------------------------
 
 PASSING: dict[str, Fault] = {
-    "429 json": error("429", 429), "429 plain": Fault(status=429, body="slow down"), "429 empty": Fault(status=429, body=""),
-    "418": Fault(status=418, body="{}"), "403 html": Fault(status=403, body=HTML), "500": Fault(status=500, body=HTML),
-    "502": Fault(status=502, body=HTML), "503": Fault(status=503, body=HTML), "504": Fault(status=504, body=HTML),
-    "503 json": error("12345", 503), "408": Fault(status=408, body=""), "stall": Fault(stall_s=1.5), "reset": Fault(reset=True),
-    "short body": Fault(short=30), "html 200": Fault(body=HTML), "empty": Fault(body=""), "null": Fault(body="null"),
-    "number": Fault(body="7"), "array": Fault(body="[]"), "data null": Fault(edit=lambda d: None), "text": Fault(body='"x"'),
-    "data missing": Fault(body='{"code":"00000","msg":"success"}'), "data object": Fault(edit=lambda d: {"x": 1}),
-    "not utf-8": Fault(body="\udcff".encode("utf-8", "replace").decode()),
+    **{str(code): Fault(status=code, body=HTML) for code in (403, 408, 418, 429, 500, 502, 503, 504, 520)},
+    "429 json": error("429", 429), "429 empty": Fault(status=429, body=""), "503 json": error("12345", 503),
     "40015": error("40015"), "40725": error("40725"), "45001": error("45001"), "40200 maintenance": error("40200"),
-    "1001": error("1001"), "50009": error("50009"), "trickle": Fault(trickle_s=0.02),
+    "1001": error("1001"), "50009": error("50009"),
+    "stall": Fault(stall_s=1.5), "trickle": Fault(trickle_s=0.02), "reset": Fault(reset=True),
+    "short body": Fault(short=30), "html 200": Fault(body=HTML), "empty": Fault(body=""), "null": Fault(body="null"),
+    "number": Fault(body="7"), "array": Fault(body="[]"), "text": Fault(body='"x"'), "not json": Fault(body="{'a': 1}"),
+    "data null": Fault(edit=lambda d: None), "data object": Fault(edit=lambda d: {"x": 1}),
+    "data missing": Fault(body='{"code":"00000","msg":"success"}'),
 }
 FINAL: dict[str, Fault] = {
     "40034 bad parameter": error("40034"), "40309 delisted": error("40309"), "40020": error("40020"),
@@ -235,9 +234,10 @@ def test_jitter_is_repeatable(rig: Rig) -> None:
     naps = []
     for _ in range(2):
         rig.exchange.close()
-        rig.exchange, rig.naps = rig.client(seed=5).open(), []
+        rig.exchange, rig.naps = rig.client(seed=5), []
         rig.fake.script("time", Fault(status=502), Fault(status=502))
-        rig.candles()
+        with rig.exchange:
+            rig.candles()
         naps.append(rig.naps)
     assert naps[0] == naps[1] and len(naps[0]) == 2
 
@@ -600,7 +600,8 @@ def test_funding_of_a_market_without_any_is_empty(ready: Rig) -> None:
 
 def test_garbled_funding_is_transient_and_bad_rates_are_left_out(ready: Rig) -> None:
     newest = NOW // (8 * HOUR) * 8 * HOUR
-    ready.fake.funding = [(newest, "0.0001"), (newest - 8 * HOUR, "x"), (newest - 16 * HOUR, "nan"), (newest + DAY, "0.1")]
+    bad = [(newest - 8 * HOUR, "x"), (newest - 16 * HOUR, "nan"), (newest + DAY, "0.1")]
+    ready.fake.funding = [(newest, "0.0001"), *bad]
     assert ready.ask(ready.exchange.funding(BTC, 0)) == [(newest, 0.0001)]
     ready.fake.always("funding", Fault(cut=50))
     with pytest.raises(Transient):
@@ -610,15 +611,26 @@ def test_garbled_funding_is_transient_and_bad_rates_are_left_out(ready: Rig) -> 
 # -- loading ---------------------------------------------------------------------------------------
 
 
-def test_only_the_configured_exchange_is_imported_and_the_real_package_stays_usable() -> None:
-    code = ("import sys, json; from core.market import exchange; before = 'ccxt' in str(sorted(sys.modules))\n"
-            "from core.market.ccxt_client import load_class\n"
-            "load_class('bitget'); alone = sorted(m for m in sys.modules if m.startswith('ccxt.async_support.'))\n"
-            "import ccxt, ccxt.async_support as a\n"
-            "print(json.dumps([before, 'ccxt.async_support.binance' in alone, hasattr(ccxt, 'binance'),"
-            " a.bitget is load_class('bitget'), issubclass(ccxt.BadSymbol, ccxt.BaseError)]))")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert json.loads(done.stdout)[1:] == [False, True, True, True]
+def loaded(code: str) -> Any:
+    text = f"import sys, json\nfrom core.market.ccxt_client import load_class\n{code}"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, cwd=ROOT, check=True)
+    return json.loads(done.stdout)
+
+
+def test_only_the_configured_exchange_is_imported_and_only_when_opened() -> None:
+    before, exchanges, stand_ins = loaded(
+        "import core.market.exchange; before = any(m.split('.')[0] in ('ccxt', 'aiohttp') for m in sys.modules)\n"
+        "load_class('bitget'); mine = [m for m in sys.modules if m.startswith('ccxt.async_support.')]\n"
+        "names = [m.split('.')[-1] for m in mine if m.count('.') == 2]\n"
+        "print(json.dumps([before, names, 'ccxt' in sys.modules]))")
+    assert before is False and set(exchanges) == {"base", "bitget"} and stand_ins is False
+
+
+@pytest.mark.slow
+def test_the_real_package_stays_usable_beside_ours() -> None:
+    assert loaded("ours = load_class('bitget')\nimport ccxt, ccxt.async_support as a\n"
+                  "print(json.dumps([hasattr(ccxt, 'binance'), a.bitget is ours, load_class('okx') is a.okx,"
+                  " issubclass(ccxt.BadSymbol, ccxt.BaseError)]))") == [True, True, True, True]
 
 
 @pytest.mark.parametrize("exchange_id", ["binance", "binanceusdm", "bybit", "okx", "gate"])
@@ -635,7 +647,7 @@ def test_planted_flaw_the_bare_client_takes_a_cut_reply_for_no_data(rig: Rig) ->
     rig.fake.always("candles", Fault(cut=60))
     rig.fake.always("history", Fault(cut=60))  # the bare client lives in the machine's own time
     bare = ccxt_client.load_class("bitget")({"options": {"fetchMarkets": {"types": ["swap"]}}})
-    bare.urls["api"] = {key: rig.fake.url for key in bare.urls["api"]}
+    bare.urls["api"] = dict.fromkeys(bare.urls["api"], rig.fake.url)
     bare.has["fetchCurrencies"] = False
 
     async def ask() -> Any:

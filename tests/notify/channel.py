@@ -8,7 +8,7 @@ from core.errors import Rejected, Transient
 from core.notify.delivery import Deliverer, TextRejected, Unclear, Unknown
 from core.notify.messages import REPEAT
 from tests.notify.bot_api import html_fault, shown
-from tests.notify.memory_outbox import MemoryOutbox
+from tests.notify.memory_outbox import Entry, MemoryOutbox
 
 
 class Killed(BaseException):
@@ -92,10 +92,15 @@ def judge(outbox: MemoryOutbox, delivered: list[str]) -> list[str]:
     return wrong if first == sorted(first) else [*wrong, "out of order"]
 
 
+def is_open(row: Entry) -> bool:
+    """Whether it is still to be delivered."""
+    return row.state in ("queued", "sending") or (row.state == "unknown" and row.lost <= 1)
+
+
 def drain(outbox: MemoryOutbox, deliverer: Deliverer, clock: Any, runs: int = 400, step: float = 60.0) -> None:
     """Minutes pass until nothing is open."""
     for _ in range(runs):
         deliverer.run_once()
-        if not any(e.state in ("queued", "sending") or (e.state == "unknown" and e.lost <= 1) for e in outbox.rows.values()):
+        if not any(is_open(row) for row in outbox.rows.values()):
             return
         clock.sleep(step)

@@ -32,9 +32,9 @@ def trade_row(**changes: Any) -> dict[str, Any]:
     """A trade that took TP1 and was trailed out."""
     row = {
         "signal_id": "x", "status": "TP1_TRAIL", "opened_ts": T + 600_000, "tp1_ts": T + 7_200_000,
-        "closed_ts": T + 11_700_000, "exit_price": 65320.4, "exit_reason": "trail", "gross_pct": 2.17, "fees_pct": 0.084,
-        "slippage_pct": 0.025, "funding_pct": 0.01, "funding_known": 1, "pnl_pct": 2.051, "pnl_usd": 2.05,
-        "r_multiple": 1.625, "mae_pct": -0.41, "mfe_pct": 2.9}
+        "closed_ts": T + 11_700_000, "exit_price": 65320.4, "exit_reason": "trail", "gross_pct": 2.17,
+        "fees_pct": 0.084, "slippage_pct": 0.025, "funding_pct": 0.01, "funding_known": 1, "pnl_pct": 2.051,
+        "pnl_usd": 2.05, "r_multiple": 1.625, "mae_pct": -0.41, "mfe_pct": 2.9}
     return row | changes
 
 

@@ -15,8 +15,10 @@ from tests.notify.channel import Channel, Doomed, Killed, drain, judge
 from tests.notify.memory_outbox import MemoryOutbox, NoUnknown, SentBeforeSending
 from tests.notify.samples import T
 
+Rig = tuple[MemoryOutbox, Channel, VirtualClock, Deliverer]
 
-def rig(answers: Any = (), n: int = 3, outbox: MemoryOutbox | None = None) -> tuple[MemoryOutbox, Channel, VirtualClock, Deliverer]:
+
+def rig(answers: Any = (), n: int = 3, outbox: MemoryOutbox | None = None) -> Rig:
     outbox, channel, clock = outbox or MemoryOutbox(), Channel(answers), VirtualClock(T)
     for i in range(n):
         outbox.add(f"<b>plan</b> #{i}", T)
@@ -56,19 +58,17 @@ def test_flood_wait_survives_a_restart_and_nothing_overtakes() -> None:
 
 
 def test_waits_double_up_to_ten_minutes_and_start_anew_after_a_success() -> None:
-    _, channel, clock, deliverer = rig(["down"] * 12 + ["ok", "down"], n=2)
-    waits, last = [], T
-    for _ in range(14):
-        tried = channel.tried
-        while channel.tried == tried:
-            deliverer.run_once()
-            clock.sleep(1)
-        waits.append(round((clock.now() - last) / 1000) - 1)
-        last = clock.now() - 1000
-    assert waits[:9] == [0, 5, 10, 20, 40, 80, 160, 320, 600]
-    assert max(waits) == LONGEST_WAIT == 600
-    clock.sleep(5)
-    assert deliverer.run_once() == {"sent": 1}
+    outbox, channel, clock, deliverer = rig(["down"] * 12 + ["ok", "down"], n=2)
+    waits = []
+    for _ in range(12):
+        assert deliverer.run_once() == {"retried": 1}
+        waits.append((outbox.rows[1].not_before - clock.now()) // 1000)
+        clock.sleep(waits[-1] - 1)
+        assert deliverer.run_once() == {}  # not before
+        clock.sleep(1)
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 600, 600, 600, 600, 600] and LONGEST_WAIT == 600
+    assert deliverer.run_once() == {"sent": 1, "retried": 1}
+    assert outbox.rows[2].not_before - clock.now() == 5000 and channel.tried == 14
 
 
 @pytest.mark.covers("D14", "I6")
@@ -139,7 +139,7 @@ def test_a_refused_chat_parks_the_channel_with_one_line_and_keeps_the_alerts(cap
 
 
 def test_a_text_that_is_refused_even_plain_fails_alone() -> None:
-    outbox, channel, _, deliverer = rig(["text"])
+    outbox, _, _, deliverer = rig(["text"])
     assert deliverer.run_once() == {"failed": 1, "sent": 2}
     assert outbox.states() == ["failed", "sent", "sent"] and outbox.rows[1].error == "bad text"
 
@@ -218,7 +218,7 @@ def test_without_any_channel_it_refuses_to_start() -> None:
 
 
 def test_a_full_disk_after_the_delivery_is_mended_without_a_repeat() -> None:
-    outbox, channel, clock, deliverer = rig(n=2)
+    outbox, channel, _, deliverer = rig(n=2)
     real, full = outbox.sent, [True]
 
     def sent(id: int, now: int, message_id: str) -> None:
@@ -244,9 +244,9 @@ def sweep(outbox_type: type[MemoryOutbox], answers: tuple[Any, ...]) -> list[str
         outbox, channel, clock, _ = rig(answers, n=3, outbox=outbox_type())
         dying = Deliverer(Doomed(outbox, fuse), [Doomed(channel, fuse)], clock)
         try:
-            drain(outbox, dying, clock, 40)
+            drain(outbox, dying, clock, 40, 300.0)
         except Killed:
-            drain(outbox, Deliverer(outbox, [channel], clock), clock, 40)
+            drain(outbox, Deliverer(outbox, [channel], clock), clock, 40, 300.0)
             wrong += judge(outbox, channel.delivered)
         else:
             return wrong
@@ -277,7 +277,8 @@ FAULTS = st.sampled_from(["ok", "lost", "gone", "down", 3, 700, "parked", "text"
 
 @pytest.mark.covers("I6")
 @given(st.lists(FAULTS, max_size=25), st.lists(st.integers(1, 60), max_size=4), st.booleans())
-def test_whatever_the_channel_and_the_kills_do_the_promise_holds(answers: list[Any], kills: list[int], silent: bool) -> None:
+def test_whatever_the_channel_and_the_kills_do_the_promise_holds(
+        answers: list[Any], kills: list[int], silent: bool) -> None:
     outbox, channel, clock, deliverer = rig(answers, n=6)
     channel.silent = silent
     for point in kills:

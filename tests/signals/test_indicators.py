@@ -212,7 +212,8 @@ def kernel_faults(source: str) -> list[str]:
 @pytest.mark.covers("I1")
 def test_kernels_use_only_what_has_the_same_bits_compiled() -> None:
     assert kernel_faults(inspect.getsource(kernels)) == []
-    assert kernel_faults("def f(x):\n    return x ** 2 + sum(x) + x.mean()") == ["f: **", "f: sum()", "f: .mean"]
+    planted = "def f(x):\n    return x ** 2 + sum(x) + x.mean()"
+    assert sorted(kernel_faults(planted)) == ["f: **", "f: .mean", "f: sum()"]
 
 
 def test_every_kernel_is_listed_after_the_ones_it_calls() -> None:

@@ -1,0 +1,173 @@
+"""The same decisions and lifecycles over history: candidates, outcomes, rows; nothing announced (rule 30)."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core import timeframe
+from core.candles import Bars
+from core.engine import compiled, params, rows
+from core.engine.context import Context
+from core.engine.execute import execute, write_trade
+from core.engine.resample import resample
+from core.engine.scan import scan
+from core.errors import ConfigError, DataError
+from core.meta.gate import judge
+from core.signals.decide import Candidate, decide
+from core.signals.indicators import Indicators
+from core.store import candles, signals
+from core.store.candles import Series, Stretch, Symbol
+from core.trades.arrays import empty_states, pack_orders, unpack_states
+from core.trades.lifecycle import MINUTE, State
+
+Progress = Callable[[int, int], None]
+
+_BATCH = 2000  # candidates of one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class RetroOptions:
+    """What to scan: start <= decided_ts < end (ms; None = all there is), thinned by stride and limit_per_pair."""
+
+    start: int | None = None
+    end: int | None = None
+    stride: int = 1
+    limit_per_pair: int | None = None
+    symbols: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Part:
+    """One symbol's history in memory, shared by its timeframes."""
+
+    symbol: str
+    info: Symbol
+    one_minute: Series
+    stretch: Stretch
+    followed: int
+    minutes: Bars
+
+
+def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -> dict[str, Any]:
+    """Scan stored history and write what is not there yet; returns counts. Idempotent; resumable by running it again.
+
+    Rows of the daemon that exist keep their origin and values. Raises ConfigError for names that are not
+    configured, DataError where there are no candles.
+    """
+    symbols = list(options.symbols or ctx.cfg.symbols)
+    names = [tf for tf in ctx.scanned_timeframes() if not options.timeframes or tf in options.timeframes]
+    _check(ctx, options, symbols)
+    ctx.ensure_rows()
+    _catch_up(ctx)
+    ctx.kernels = compiled.kernels()
+    total, counts = len(symbols) * len(names), Counter[str]()
+    for i, symbol in enumerate(symbols):
+        part = _load(ctx, symbol, options)
+        if part is None:
+            counts["symbols_without_candles"] += 1
+            continue
+        for j, tf in enumerate(names):
+            counts += _scan(ctx, part, tf, options)
+            if progress:
+                progress(i * len(names) + j + 1, total)
+    if counts["symbols_without_candles"] == len(symbols):
+        raise DataError("there are no candles to scan: `python download_data.py` or `python -m core import-candles` first")
+    return dict(sorted(counts.items()))
+
+
+def _check(ctx: Context, options: RetroOptions, symbols: Sequence[str]) -> None:
+    if options.start is not None and options.end is not None and options.end <= options.start:
+        raise ConfigError(f"--end {timeframe.show_time(options.end)} is not after --start {timeframe.show_time(options.start)}")
+    unknown = [s for s in symbols if s not in ctx.cfg.symbols]
+    if unknown:
+        raise ConfigError(f"not configured: {', '.join(unknown)} (symbols: {', '.join(ctx.cfg.symbols)})")
+
+
+def _catch_up(ctx: Context) -> None:
+    # What a daemon left half done is finished first, so that its plans and ours share one watermark.
+    resample(ctx)
+    with ctx.db.lock:
+        known = candles.symbols(ctx.db.con, ctx.exchange_id)
+        stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
+    fresh = [(stretches[s][-1].frontier, info.id) for s, info in known.items() if info.scanned_ts is None and s in stretches]
+    if fresh:
+        with ctx.db.write() as con:
+            candles.set_watermarks(con, "scanned_ts", fresh)
+            candles.set_watermarks(con, "followed_ts", fresh)
+    failed: dict[str, str] = {}
+    scan(ctx, ctx.clock.now(), failed, go_live=False)
+    execute(ctx, ctx.clock.now(), failed)
+    if failed:
+        raise DataError("; ".join(f"{symbol}: {why}" for symbol, why in failed.items()))
+
+
+def _load(ctx: Context, symbol: str, options: RetroOptions) -> _Part | None:
+    with ctx.db.lock:
+        info = candles.symbols(ctx.db.con, ctx.exchange_id)[symbol]
+        one = candles.series(ctx.db.con, ctx.exchange_id)[symbol, "1m"]
+        known = candles.stretches(ctx.db.con, ctx.exchange_id).get(symbol)
+        if not known or info.market is None:
+            return None
+        followed = info.followed_ts or known[-1].frontier
+        start = max(known[-1].start, options.start or 0)
+        minutes = candles.load(ctx.db.con, one.id, MINUTE, start, followed)
+    return _Part(symbol, info, one, known[-1], followed, minutes)
+
+
+def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[str]:
+    size, common = timeframe.ms(tf), params.common(ctx.body)
+    with ctx.db.lock:
+        row = candles.series(ctx.db.con, ctx.exchange_id)[part.symbol, tf]
+        bars = candles.load(ctx.db.con, row.id, size, part.stretch.start, part.followed)
+    counts: Counter[str] = Counter()
+    end = part.followed + 1 if options.end is None else min(options.end, part.followed + 1)
+    lo, hi = (int(np.searchsorted(bars.ts, ts - size)) for ts in (options.start or 0, end))
+    assert part.info.market is not None
+    found = decide(bars, lo, hi, part.stretch.start, tf, ctx.setups_on(tf), part.info.market, params.costs(ctx.body),
+                   params.risk(ctx.body), common, ctx.kernels, counts)
+    counts["bars"] += max(0, hi - lo)
+    counts["candidates"] += len(found)
+    return counts + _store(ctx, part, bars, _thin(found, size, options), row)
+
+
+def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[Candidate]:
+    kept = [c for c in found if c.ts // size % options.stride == 0] if options.stride > 1 else list(found)
+    return kept[:options.limit_per_pair] if options.limit_per_pair is not None else kept
+
+
+def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate], row: Series) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    states = _outcomes(ctx, part, bars, found)
+    for a in range(0, len(found), _BATCH):
+        with ctx.db.write() as con:
+            for c, state in zip(found[a:a + _BATCH], states[a:a + _BATCH], strict=True):
+                counts.update(_write(ctx, con, part, c, state))
+    return counts
+
+
+def _outcomes(ctx: Context, part: _Part, bars: Bars, found: list[Candidate]) -> list[State]:
+    if not found:
+        return []
+    m = part.minutes
+    orders = pack_orders([rows.candidate_order(c, ctx.body) for c in found])
+    starts = np.searchsorted(m.ts, orders["decided_ts"])
+    atr = Indicators(bars, ctx.cfg.execution.trail.atr_period, ctx.kernels).atr_array(0, len(bars))
+    out = empty_states(len(found))
+    compiled.lifecycle().walk_many(orders, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out)
+    return unpack_states(out)
+
+
+def _write(ctx: Context, con: candles.Con, part: _Part, c: Candidate, state: State) -> list[str]:
+    order = rows.candidate_order(c, ctx.body)
+    verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
+    values = rows.signal_values(c, verdict, order, exchange=ctx.exchange_id, symbol=part.symbol, origin="retro", late=False,
+                                config_hash=ctx.config_hash)
+    n = signals.add_signal(con, values)
+    if n is None:
+        return ["existing"]
+    write_trade(ctx, con, n, part.symbol, part.info, order, state, part.one_minute, ctx.body)
+    return ["written", "passed" if verdict.passed else "refused"]
