@@ -26,7 +26,7 @@ def signals(ctx: Context, con: Con, rows: Sequence[Row], now: int) -> None:
     for best, others in messages.one_message_each(single):
         body = messages.signal(best, others, signals_store.open_plan(con, best), "insufficient", now=now,
                                zone=_zone(ctx), label=ctx.label)
-        outbox.enqueue(con, "signal", f"signal:{best['id']}", body, now, int(best["expires_ts"]))
+        outbox.enqueue(con, "signal", f"signal:{best['symbol']}:{best['direction']}:{best['decided_ts']}", body, now, int(best["expires_ts"]))
 
 
 def closed(ctx: Context, con: Con, n: int, now: int) -> None:

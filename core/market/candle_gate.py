@@ -59,10 +59,13 @@ def check(rows: Sequence[Any], tf_ms: int, start: int, end: int, closed_before: 
 def _clean(rows: Sequence[Any], tf: int, start: int, end: int, closed_before: int) -> Gated | None:
     # The quick path, or None if anything is out of the ordinary. It knows no reason but the two
     # that healthy replies have at their tail. Column by column in C: a year has half a million rows.
-    if not rows or not {*map(type, rows)} <= {list, tuple} or {*map(len, rows)} != {6}:
+    if not rows or not {*map(type, rows)} <= {list, tuple}:
         return None
-    columns = list(zip(*rows, strict=True))
-    ts = columns[0]
+    try:
+        columns = list(zip(*rows, strict=True))
+    except ValueError:  # rows of different lengths
+        return None
+    ts = columns[0] if len(columns) == 6 else (None,)
     if {*map(type, ts)} != {int} or ts[0] < start or ts[-1] > closed_before or not _in_order(ts, tf):
         return None
     final = bisect_right(ts, closed_before - tf)

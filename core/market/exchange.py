@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from core.candles import MarketInfo, Row
 from core.clock import Clock
-from core.errors import DataError, TraderError, Transient
+from core.errors import DataError, Rejected, TraderError, Transient
 from core.market import candle_gate, ccxt_client
 from core.market.server_time import ServerTime
 from core.timeframe import DAY, MINUTE, ceil, floor, show_time
@@ -104,13 +104,16 @@ class Exchange:
 
     def run(self, awaitable: Awaitable[T]) -> T:
         """Run one of the coroutines below to its end, blocking."""
-        async def whole() -> T:
-            return await awaitable
+        answer: list[T] = []
+
+        async def whole() -> None:
+            answer.append(await awaitable)  # not returned: Runner writes out what its task returns
 
         with self._lock:
             if self._runner is None:
                 raise RuntimeError("the exchange is not open")
-            return self._runner.run(whole())
+            self._runner.run(whole())
+        return answer[0]
 
     async def gather(self, awaitables: Iterable[Awaitable[T]]) -> list[T | TraderError]:
         """Run many at once; one result or TraderError per item, in order, so that none stops the others.
@@ -236,16 +239,21 @@ class Exchange:
             self._sulk = None
             try:
                 await self._prepare()
+            except Rejected as error:  # no symbol was asked about, so none was refused
+                raise self._sulking(Transient(str(error))) from error
             except Transient as error:
-                if error.retry_after is None:
-                    self._sulk = (self._clock.monotonic() + SULK_S, str(error))
-                raise
+                raise self._sulking(error) from error.__cause__
+
+    def _sulking(self, error: Transient) -> Transient:
+        if error.retry_after is None:
+            self._sulk = (self._clock.monotonic() + SULK_S, str(error))
+        return error
 
     async def _prepare(self) -> None:
         if self._time.stale():
             try:
                 await self.server_time()
-            except Transient:
+            except TraderError:
                 if not self._time.known:
                     raise
                 self._time.failed()

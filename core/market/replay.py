@@ -64,6 +64,10 @@ class ReplayExchange:
         self._thread.join()
         self._thread = None
 
+    def bend(self, faults: Faults) -> None:
+        """Follow another plan of faults from the next request on; `Faults()` ends them all."""
+        self.faults = self.api.faults = faults
+
     def count(self, suffix: str) -> int:
         """How often the paths that end with `suffix` were asked."""
         return sum(n for path, n in self.requests.copy().items() if path.endswith(suffix))

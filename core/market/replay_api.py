@@ -45,7 +45,7 @@ class Api:
     """Answers requests about `source` as Bitget would; `faults` bends the candles and the listings."""
 
     def __init__(self, source: MarketSource, faults: Faults) -> None:
-        self._source, self._faults = source, faults
+        self._source, self.faults = source, faults
         # Two blocks a symbol for the live edge and some for a backfill: about 35 kB each.
         self._block = lru_cache(maxsize=2 * len(source.symbols()) + 8)(self._build_block)
         self._rates = lru_cache(maxsize=None)(self._build_rates)
@@ -221,7 +221,7 @@ class Api:
     # Names
 
     def _listed(self, now: int) -> list[tuple[str, str]]:
-        names = [(symbol, self._faults.listed(symbol, now)) for symbol in self._source.symbols()]
+        names = [(symbol, self.faults.listed(symbol, now)) for symbol in self._source.symbols()]
         return [(symbol, name) for symbol, name in names if name is not None]
 
     def _symbol(self, params: Params, now: int) -> str | None:

@@ -348,7 +348,7 @@ def walk(state: State, order: Order, ts: Sequence[int], o: Sequence[float], h: S
             i = _wait(k, ts, up, down, i, hi)
         if i < hi:
             t, atr = int(ts[i]), math.nan
-            if s.status > PENDING and _trail_mult(s, k) > 0.0:
+            if s.status > PENDING and _trail_mult(s, k) == k.trail_mult:
                 j = _bar_at(bar_close_ts, j, t)
                 atr = float(bar_atr[j]) if j >= 0 else math.nan
             s = advance(s, k, t, float(o[i]) * d, float(up[i]) * d, float(down[i]) * d, float(c[i]) * d, atr)

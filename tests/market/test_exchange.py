@@ -403,6 +403,13 @@ def test_garbled_time_is_no_time(rig: Rig, answer: dict[str, str]) -> None:
     assert "candles" not in rig.fake.counts() and rig.exchange.clock_offset_ms is None
 
 
+@pytest.mark.parametrize("endpoint", ["time", "contracts"])
+def test_refusal_of_what_no_symbol_asked_for_rejects_no_symbol(rig: Rig, endpoint: str) -> None:
+    rig.fake.always(endpoint, error("77777"))
+    with pytest.raises(Transient, match="77777"):
+        rig.candles()
+
+
 def test_exchange_that_is_down_at_the_start_is_not_asked_once_per_symbol(rig: Rig) -> None:
     rig.fake.always("time", Fault(status=503, body=HTML))
     start = NOW // MINUTE * MINUTE - HOUR
