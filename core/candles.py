@@ -49,10 +49,10 @@ def from_rows(tf: int, rows: Sequence[Sequence[float]] | Iterable[Sequence[float
     rows = list(rows)
     if not rows:
         return empty(tf)
-    table = np.array([tuple(r[1:6]) for r in rows], dtype=np.float64).T.copy()
+    o, h, low, c, v = np.array([tuple(r[1:6]) for r in rows], dtype=np.float64).T.copy()
     ts = np.array([r[0] for r in rows], dtype=np.int64)
     minutes = np.array([r[6] if len(r) > 6 else tf // 60_000 for r in rows], dtype=np.int64)
-    return Bars(tf, ts, *table, minutes)
+    return Bars(tf, ts, o, h, low, c, v, minutes)
 
 
 def empty(tf: int) -> Bars:

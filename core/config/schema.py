@@ -275,7 +275,7 @@ class Auto:
     weekly_tune: WeeklyTune = _section(WeeklyTune)
 
 
-ALERTS = ("signal", "closed", "late", "health")
+ALERTS = ("signal", "closed", "late", "digest", "health")
 
 
 @dataclass(frozen=True, slots=True)

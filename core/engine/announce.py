@@ -21,12 +21,20 @@ def signals(ctx: Context, con: Con, rows: Sequence[Row], now: int) -> None:
     passed = [r for r in rows if r["verdict"] == "pass"]
     late = [r for r in passed if r["late"]]
     if late:
-        outbox.enqueue(con, "late", f"late:{now}", messages.late_summary(late, label=ctx.label), now, now + DAY)
+        tell(ctx, con, "late", f"late:{now}", messages.late_summary(late, label=ctx.label), now, now + DAY)
     single = [r for r in passed if not r["late"] and (ctx.send_ungated or r["reason"] != UNGATED)]
     for best, others in messages.one_message_each(single):
-        body = messages.signal(best, others, signals_store.open_plan(con, best), "insufficient", now=now,
-                               zone=_zone(ctx), label=ctx.label)
-        outbox.enqueue(con, "signal", f"signal:{best['symbol']}:{best['direction']}:{best['decided_ts']}", body, now, int(best["expires_ts"]))
+        body = messages.signal(
+            best, others, signals_store.open_plan(con, best), "insufficient", now=now, zone=_zone(ctx), label=ctx.label
+        )
+        outbox.enqueue(
+            con,
+            "signal",
+            f"signal:{best['symbol']}:{best['direction']}:{best['decided_ts']}",
+            body,
+            now,
+            int(best["expires_ts"]),
+        )
 
 
 def closed(ctx: Context, con: Con, n: int, now: int) -> None:
@@ -36,7 +44,7 @@ def closed(ctx: Context, con: Con, n: int, now: int) -> None:
         return
     trade = signals_store.trade_row(con, str(row["id"]))
     body = messages.closed(row, trade, zone=_zone(ctx), label=ctx.label)
-    outbox.enqueue(con, "closed", f"closed:{row['id']}", body, now, now + CLOSED_TOLD_FOR)
+    tell(ctx, con, "closed", f"closed:{row['id']}", body, now, now + CLOSED_TOLD_FOR)
 
 
 def digest(ctx: Context, con: Con, now: int) -> int:
@@ -46,7 +54,14 @@ def digest(ctx: Context, con: Con, now: int) -> int:
     if not (found.ungated or found.refused or found.closed):
         return 0
     body = messages.digest(day, found.ungated, found.refused, found.closed, evidence="insufficient", label=ctx.label)
-    return int(outbox.enqueue(con, "digest", f"digest:{day}", body, now, now + 36 * HOUR))
+    return int(tell(ctx, con, "digest", f"digest:{day}", body, now, now + 36 * HOUR))
+
+
+def tell(ctx: Context, con: Con, kind: str, key: str, body: str, now: int, expires_ts: int) -> bool:
+    """Queue one alert, unless its kind is switched off; False where nothing was queued."""
+    if not ctx.tell_all and kind not in ctx.cfg.notify.telegram.send_on:
+        return False
+    return outbox.enqueue(con, kind, key, body, now, expires_ts)
 
 
 def _was_told(ctx: Context, row: Row) -> bool:

@@ -49,8 +49,15 @@ def pieces(start: int, end: int) -> Iterator[tuple[int, int]]:
         end, length = cut, length * 2
 
 
-def backfill(ctx: Context, symbols: Sequence[str], start: int, end: int, *, progress: Progress | None = None,
-             keep_going: Callable[[], bool] = lambda: True) -> dict[str, TraderError]:
+def backfill(
+    ctx: Context,
+    symbols: Sequence[str],
+    start: int,
+    end: int,
+    *,
+    progress: Progress | None = None,
+    keep_going: Callable[[], bool] = lambda: True,
+) -> dict[str, TraderError]:
     """Store [start, end) for all symbols, newest piece first; returns the symbols that failed, with why.
 
     Resumes where an earlier run stopped. `keep_going` is asked between pages.
@@ -68,7 +75,9 @@ def backfill(ctx: Context, symbols: Sequence[str], start: int, end: int, *, prog
     return failed
 
 
-def _again(ctx: Context, symbols: Sequence[str], start: int, end: int, keep_going: Callable[[], bool]) -> Iterator[tuple[int, int]]:
+def _again(
+    ctx: Context, symbols: Sequence[str], start: int, end: int, keep_going: Callable[[], bool]
+) -> Iterator[tuple[int, int]]:
     # Absences want a second look at least 30 s after the first.
     for _ in range(3):
         with ctx.db.lock:
@@ -99,8 +108,14 @@ def _missing(ctx: Context, symbol: str, start: int, end: int) -> list[tuple[int,
     return [(a, b) for a, b in found if a < b]
 
 
-def _fill(ctx: Context, symbols: Sequence[str], start: int, end: int, failed: dict[str, TraderError],
-          keep_going: Callable[[], bool]) -> Iterator[int]:
+def _fill(
+    ctx: Context,
+    symbols: Sequence[str],
+    start: int,
+    end: int,
+    failed: dict[str, TraderError],
+    keep_going: Callable[[], bool],
+) -> Iterator[int]:
     todo = {s: spans[0] for s in symbols if (spans := _missing(ctx, s, start, end))}
     cursor = {s: span[0] for s, span in todo.items()}
     _begin(ctx, todo)
@@ -121,12 +136,17 @@ def _begin(ctx: Context, todo: dict[str, tuple[int, int]]) -> None:
                 candles.set_stretch(con, ctx.exchange_id, symbol, start, start)
 
 
-def _page_each(ctx: Context, cursor: dict[str, int], todo: dict[str, tuple[int, int]], failed: dict[str, TraderError]) -> int:
+def _page_each(
+    ctx: Context, cursor: dict[str, int], todo: dict[str, tuple[int, int]], failed: dict[str, TraderError]
+) -> int:
     exchange = _exchange(ctx)
     asked = list(cursor.items())
     # One minute more than the piece, so that its last minute is seen beside the next one.
-    pages = exchange.run(exchange.gather([exchange.candles(s, since, todo[s][1] + MINUTE, ctx.cfg.backfill.batch_limit)
-                                          for s, since in asked]))
+    pages = exchange.run(
+        exchange.gather(
+            [exchange.candles(s, since, todo[s][1] + MINUTE, ctx.cfg.backfill.batch_limit) for s, since in asked]
+        )
+    )
     now, fetched = ctx.clock.now(), 0
     with ctx.db.write(durable=False) as con:
         series = candles.series(con, ctx.exchange_id)
@@ -138,8 +158,17 @@ def _page_each(ctx: Context, cursor: dict[str, int], todo: dict[str, tuple[int, 
                 del cursor[symbol]
                 continue
             home = _home(known[symbol], since)
-            store_page(con, ctx.exchange_id, symbol, series[symbol, "1m"].id, home, page.rows,
-                       None if page.faults else since, pending.get(symbol, ()), now)
+            store_page(
+                con,
+                ctx.exchange_id,
+                symbol,
+                series[symbol, "1m"].id,
+                home,
+                page.rows,
+                None if page.faults else since,
+                pending.get(symbol, ()),
+                now,
+            )
             following = page.rows[-1][0] + MINUTE if page.rows else page.end_asked
             fetched += max(0, min(page.end_asked, todo[symbol][1]) - since) // MINUTE
             cursor[symbol] = max(following, min(page.end_asked, todo[symbol][1]))
@@ -166,90 +195,6 @@ def _note_listing(ctx: Context, con: Con, symbol: str, start: int, end: int) -> 
     held = [s for s in known if s.frontier > s.start]
     if not any(s.start <= start < s.frontier for s in held):
         runs.put(con, _begins(ctx, symbol), min((s.start for s in held if start < s.start < end), default=end))
-
-
-def _missing(ctx: Context, symbol: str, start: int, end: int) -> list[tuple[int, int]]:
-    # What no stretch covers of [start, end); before a listing there is nothing to fetch twice.
-    with ctx.db.lock:
-        known = candles.stretches(ctx.db.con, ctx.exchange_id).get(symbol, [])
-        listed = runs.get(ctx.db.con, _begins(ctx, symbol), 0)
-    found, cursor = [], max(start, listed)
-    for stretch in known:
-        if stretch.start > cursor:
-            found.append((cursor, min(stretch.start, end)))
-        cursor = max(cursor, stretch.frontier)
-    if cursor < end:
-        found.append((cursor, end))
-    return [(a, b) for a, b in found if a < b]
-
-
-def _fill(ctx: Context, symbols: Sequence[str], start: int, end: int, failed: dict[str, TraderError],
-          keep_going: Callable[[], bool]) -> Iterator[int]:
-    todo = {s: spans[0] for s in symbols if (spans := _missing(ctx, s, start, end))}
-    cursor = {s: span[0] for s, span in todo.items()}
-    _begin(ctx, todo)
-    while cursor and keep_going():
-        yield _page_each(ctx, cursor, todo, failed)
-    with ctx.db.write(durable=False) as con:
-        for symbol, (a, b) in todo.items():
-            candles.join_stretches(con, ctx.exchange_id, symbol)
-            if symbol not in failed and symbol not in cursor:
-                _note_listing(ctx, con, symbol, a, b)
-
-
-def _begin(ctx: Context, todo: dict[str, tuple[int, int]]) -> None:
-    with ctx.db.write(durable=False) as con:
-        known = candles.stretches(con, ctx.exchange_id)
-        for symbol, (start, _end) in todo.items():
-            if not any(s.start <= start <= s.frontier for s in known.get(symbol, ())):
-                candles.set_stretch(con, ctx.exchange_id, symbol, start, start)
-
-
-def _page_each(ctx: Context, cursor: dict[str, int], todo: dict[str, tuple[int, int]], failed: dict[str, TraderError]) -> int:
-    exchange = _exchange(ctx)
-    asked = list(cursor.items())
-    # One minute more than the piece, so that its last minute is seen beside the next one.
-    pages = exchange.run(exchange.gather([exchange.candles(s, since, todo[s][1] + MINUTE, ctx.cfg.backfill.batch_limit)
-                                          for s, since in asked]))
-    now, fetched = ctx.clock.now(), 0
-    with ctx.db.write(durable=False) as con:
-        series = candles.series(con, ctx.exchange_id)
-        known = candles.stretches(con, ctx.exchange_id)
-        pending = candles.pending(con, ctx.exchange_id)
-        for (symbol, since), page in zip(asked, pages, strict=True):
-            if isinstance(page, TraderError):
-                failed[symbol] = page
-                del cursor[symbol]
-                continue
-            home = _home(known[symbol], since)
-            store_page(con, ctx.exchange_id, symbol, series[symbol, "1m"].id, home, page.rows,
-                       None if page.faults else since, pending.get(symbol, ()), now)
-            following = page.rows[-1][0] + MINUTE if page.rows else page.end_asked
-            fetched += max(0, min(page.end_asked, todo[symbol][1]) - since) // MINUTE
-            cursor[symbol] = max(following, min(page.end_asked, todo[symbol][1]))
-            if cursor[symbol] >= todo[symbol][1] or page.end_asked <= since:
-                del cursor[symbol]
-    return fetched
-
-
-def _home(known: Sequence[Stretch], since: int) -> Stretch:
-    # A stretch that has no row yet may still begin later than what was asked for.
-    fitting = [s for s in known if s.start <= since]
-    return fitting[-1] if fitting else known[0]
-
-
-def _begins(ctx: Context, symbol: str) -> str:
-    return f"begins:{ctx.exchange_id}:{symbol}"
-
-
-def _note_listing(ctx: Context, con: Con, symbol: str, start: int, end: int) -> None:
-    # The piece was answered whole and holds nothing before its first row: the exchange has no more.
-    inside = [s for s in candles.stretches(con, ctx.exchange_id).get(symbol, ()) if start <= s.start < end]
-    first = next((s.start for s in inside if s.frontier > s.start), end)
-    for empty in (s for s in inside if s.frontier == s.start):
-        candles.drop_stretch(con, ctx.exchange_id, symbol, empty.start)
-    if first > start and not any(s.start < first <= s.frontier for s in candles.stretches(con, ctx.exchange_id).get(symbol, ())):
-        runs.put(con, _begins(ctx, symbol), first)
 
 
 def _exchange(ctx: Context) -> Exchange:

@@ -19,7 +19,8 @@ class Context:
     """One run of the engine over one file.
 
     label: set when the market is generated or recorded; every message then says so. send_ungated:
-    announce observe-only signals one by one. kernels: plain in the daemon, compiled in retro.
+    announce observe-only signals one by one. tell_all: queue every kind of alert, whatever `send_on`
+    says (a console). kernels: plain in the daemon, compiled in retro.
     """
 
     cfg: Config
@@ -28,6 +29,7 @@ class Context:
     exchange: Exchange | None = None
     label: str = ""
     send_ungated: bool = False
+    tell_all: bool = False
     kernels: Kernels = PLAIN
     atr_cache: dict[tuple[int, int, int], float] = field(default_factory=dict)
     bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -47,8 +49,11 @@ class Context:
 
     def setups_on(self, tf: str) -> list[tuple[Setup, Any]]:
         """Setups that are enabled on a timeframe, each with its parameters."""
-        return [(REGISTRY[name], setup.params) for name, setup in sorted(self.cfg.signals.setups.items())
-                if tf in setup.timeframes]
+        return [
+            (REGISTRY[name], setup.params)
+            for name, setup in sorted(self.cfg.signals.setups.items())
+            if tf in setup.timeframes
+        ]
 
     def scanned_timeframes(self) -> list[str]:
         """Configured timeframes on which at least one setup is enabled, shortest first."""

@@ -25,8 +25,13 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 5.0  # wall and monotonic clock may part by this much before the jobs are set anew
 
 
-def start_up(ctx: Context, *, history_from: int | None = None, progress: Progress | None = None,
-             keep_going: Callable[[], bool] = lambda: True) -> dict[str, TraderError]:
+def start_up(
+    ctx: Context,
+    *,
+    history_from: int | None = None,
+    progress: Progress | None = None,
+    keep_going: Callable[[], bool] = lambda: True,
+) -> dict[str, TraderError]:
     """Bring the file to where the jobs can begin: rows, markets and the newest history.
 
     history_from: fetch all from then on at once (a replay); None: only the newest days, the rest comes
@@ -64,8 +69,10 @@ class Scheduler:
         self._ctx, self._table = ctx, table
         lanes = {job.lane: ThreadPoolExecutor(1) for job in table}
         self._scheduler = BackgroundScheduler(
-            timezone="UTC", executors=lanes,
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
+            timezone="UTC",
+            executors=lanes,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
         self._scheduler.add_listener(self._note, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
@@ -87,7 +94,9 @@ class Scheduler:
 
     def _set_jobs(self) -> None:
         for job in self._table:
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, executor=job.lane, replace_existing=True)
+            self._scheduler.add_job(
+                self._run, job.trigger, args=[job], id=job.name, executor=job.lane, replace_existing=True
+            )
 
     def _run(self, job: Job) -> None:
         jobs.run(self._ctx, job, self._ctx.clock.now())

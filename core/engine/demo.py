@@ -66,13 +66,23 @@ def prepare(cfg: Config, options: DemoOptions) -> Stage:
         raise ConfigError("--span and --until say the same thing: give one of them")
     stage = _recorded(cfg, options) if options.candles else _generated(cfg, options)
     if stage.until is not None and stage.until <= stage.start:
-        raise ConfigError(f"the run would end ({timeframe.show_time(stage.until)}) before it starts "
-                          f"({timeframe.show_time(stage.start)})")
+        raise ConfigError(
+            f"the run would end ({timeframe.show_time(stage.until)}) before it starts "
+            f"({timeframe.show_time(stage.start)})"
+        )
     return stage
 
 
-def run(cfg: Config, db: Database, options: DemoOptions, stage: Stage, *, console: TextIO | None = None,
-        progress: Progress | None = None, stopping: Callable[[], bool] = lambda: False) -> dict[str, object]:
+def run(
+    cfg: Config,
+    db: Database,
+    options: DemoOptions,
+    stage: Stage,
+    *,
+    console: TextIO | None = None,
+    progress: Progress | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> dict[str, object]:
     """Run the daemon over the window and return the summary. Resumes a run that was stopped or killed."""
     real = SystemClock()
     began = real.monotonic()
@@ -82,12 +92,13 @@ def run(cfg: Config, db: Database, options: DemoOptions, stage: Stage, *, consol
     url = server.start()
     cfg = replace(cfg, symbols=symbols, exchange=replace(cfg.exchange, api_url=url, rate_limit_ms=0))
     exchange = Exchange(cfg.exchange.id, clock, api_url=url, rate_limit_ms=0).open()
-    ctx = Context(cfg, db, clock, exchange, label=stage.label, send_ungated=True)
+    ctx = Context(cfg, db, clock, exchange, label=stage.label, send_ungated=True, tell_all=True)
     try:
         ctx.ensure_rows()
         clock.set(_resume(ctx, stage.start))
-        failed = start_up(ctx, history_from=stage.start - options.history, progress=progress,
-                          keep_going=lambda: not stopping())
+        failed = start_up(
+            ctx, history_from=stage.start - options.history, progress=progress, keep_going=lambda: not stopping()
+        )
         for symbol, why in failed.items():
             log.warning("%s: %s", symbol, why)
         senders = [ConsoleSender(console or sys.stderr, colour=(console or sys.stderr).isatty())]
@@ -96,8 +107,12 @@ def run(cfg: Config, db: Database, options: DemoOptions, stage: Stage, *, consol
     finally:
         exchange.close()
         server.stop()
-    return {**reports.summary(db.con, ctx.exchange_id), "seconds": round(real.monotonic() - began, 2),
-            "market": stage.label, "until": timeframe.show_time(clock.now())}
+    return {
+        **reports.summary(db.con, ctx.exchange_id),
+        "seconds": round(real.monotonic() - began, 2),
+        "market": stage.label,
+        "until": timeframe.show_time(clock.now()),
+    }
 
 
 def _resume(ctx: Context, start: int) -> int:

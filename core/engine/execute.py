@@ -1,7 +1,7 @@
 """Follow every unfinished plan over the minutes that have become known."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from core import timeframe
 from core.engine import announce, params, rows
@@ -20,6 +20,15 @@ _CHUNK = 10_000  # minutes walked in one read: bounds memory after a long outage
 Minutes = tuple[list[int], list[float], list[float], list[float], list[float]]
 
 
+class Change(NamedTuple):
+    """A trade whose state moved, with what is needed to write it."""
+
+    trade: Trade
+    order: Order
+    state: State
+    body: Mapping[str, Any]
+
+
 def execute(ctx: Context, now: int, failed: dict[str, str]) -> int:
     """Walk the open trades of every symbol up to what is scanned; returns trades that changed.
 
@@ -29,40 +38,78 @@ def execute(ctx: Context, now: int, failed: dict[str, str]) -> int:
     with ctx.db.lock:
         symbols = candles.symbols(ctx.db.con, ctx.exchange_id)
         series = candles.series(ctx.db.con, ctx.exchange_id)
-    ended = {symbol for (symbol, tf), row in series.items() if tf == "1m" and row.ended_ts is not None}
-    work = {s: info for s, info in symbols.items()
-            if info.scanned_ts is not None and (info.scanned_ts != info.followed_ts or s in ended)}
-    if not work:
-        return 0
-    changed = 0
-    with ctx.db.write() as con:
-        trades = signals.open_trades(con, ctx.exchange_id)
+        ended = {symbol for (symbol, tf), row in series.items() if tf == "1m" and row.ended_ts is not None}
+        work = {
+            s: info
+            for s, info in symbols.items()
+            if info.scanned_ts is not None and (info.scanned_ts != info.followed_ts or s in ended)
+        }
+        if not work:
+            return 0
+        trades = signals.open_trades(ctx.db.con, ctx.exchange_id)
+        changes: dict[str, list[Change]] = {}
 
         def follow(symbol: str) -> None:
-            nonlocal changed
-            changed += _follow(ctx, con, symbol, work[symbol], series, trades.get(work[symbol].id, ()), now)
+            changes[symbol] = _follow(ctx, symbol, work[symbol], series, trades.get(work[symbol].id, ()))
 
-        done = each_symbol(ctx.db, work, follow, failed)
-        candles.set_watermarks(con, "followed_ts", [(work[s].scanned_ts or 0, work[s].id) for s in done])
-    return changed
+        done = each_symbol(None, work, follow, failed)
+    return _write(ctx, {s: (work[s], series[s, "1m"], changes[s]) for s in done}, failed, now)
 
 
-def _follow(ctx: Context, con: Con, symbol: str, info: Symbol, series: dict[tuple[str, str], Series],
-            trades: Sequence[Trade], now: int) -> int:
+def _write(
+    ctx: Context, work: Mapping[str, tuple[Symbol, Series, list[Change]]], failed: dict[str, str], now: int
+) -> int:
+    # What nobody is told of (a new best price) may be lost in a power cut: it would be found again.
+    told = any(c.state.status != rows.state_of(c.trade.state).status for _, _, found in work.values() for c in found)
+    with ctx.db.write(durable=told) as con:
+
+        def save(symbol: str) -> None:
+            info, one_minute, found = work[symbol]
+            for c in found:
+                write_trade(
+                    ctx,
+                    con,
+                    c.trade.n,
+                    symbol,
+                    info,
+                    c.order,
+                    c.state,
+                    one_minute,
+                    c.body,
+                    rows.state_of(c.trade.state),
+                )
+                if c.state.status >= TP:
+                    announce.closed(ctx, con, c.trade.n, now)
+
+        done = each_symbol(ctx.db, work, save, failed)
+        candles.set_watermarks(con, "followed_ts", [(work[s][0].scanned_ts or 0, work[s][0].id) for s in done])
+    return sum(len(work[s][2]) for s in done)
+
+
+def _follow(
+    ctx: Context, symbol: str, info: Symbol, series: dict[tuple[str, str], Series], trades: Sequence[Trade]
+) -> list[Change]:
     if not trades:
-        return 0
+        return []
+    con, one_minute = ctx.db.con, series[symbol, "1m"]
     end = info.scanned_ts or 0
     start = info.followed_ts if info.followed_ts is not None else min(t.decided_ts for t in trades)
     bodies = _bodies(ctx, con, trades)
     orders = {t.n: rows.trade_order(t, bodies[t.config_hash]) for t in trades}
     states = {t.n: rows.state_of(t.state) for t in trades}
-    one_minute = series[symbol, "1m"]
     for a in range(start, end, _CHUNK * MINUTE):
         b = min(end, a + _CHUNK * MINUTE)
         minutes = _columns(candles.minutes(con, one_minute.id, a, b))
         for t in trades:
             states[t.n] = _walk(ctx, con, series, t, orders[t.n], states[t.n], minutes, b, bodies[t.config_hash])
-    return sum(_save(ctx, con, t, orders[t.n], states[t.n], info, one_minute, bodies[t.config_hash], now) for t in trades)
+    if one_minute.ended_ts is not None:
+        close = candles.price_at(con, one_minute.id, one_minute.ended_ts + 1) or 0.0
+        states = {n: delist(state, orders[n], one_minute.ended_ts, close) for n, state in states.items()}
+    return [
+        Change(t, orders[t.n], states[t.n], bodies[t.config_hash])
+        for t in trades
+        if states[t.n] != rows.state_of(t.state)
+    ]
 
 
 def _bodies(ctx: Context, con: Con, trades: Sequence[Trade]) -> dict[str, Any]:
@@ -77,8 +124,17 @@ def _columns(found: Sequence[tuple[int, float, float, float, float]]) -> Minutes
     return list(ts), list(o), list(h), list(lo), list(c)
 
 
-def _walk(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Trade, order: Order, state: State,
-          minutes: Minutes, end: int, body: Any) -> State:
+def _walk(
+    ctx: Context,
+    con: Con,
+    series: dict[tuple[str, str], Series],
+    t: Trade,
+    order: Order,
+    state: State,
+    minutes: Minutes,
+    end: int,
+    body: Any,
+) -> State:
     if state.status >= TP:
         return state
     ts = minutes[0]
@@ -88,8 +144,16 @@ def _walk(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Trad
     return expire(state, order, end)
 
 
-def _trail(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Trade, order: Order, state: State,
-           ts: Sequence[int], body: Any) -> tuple[list[int], list[float]]:
+def _trail(
+    ctx: Context,
+    con: Con,
+    series: dict[tuple[str, str], Series],
+    t: Trade,
+    order: Order,
+    state: State,
+    ts: Sequence[int],
+    body: Any,
+) -> tuple[list[int], list[float]]:
     # Only a trade that can trail within these minutes needs an ATR: one past its first target, or without
     # targets, at the start of them; or any, when there is more than one minute.
     trailing = state.status > OPEN or (state.status == OPEN and order.tp1 != order.tp1)
@@ -109,21 +173,18 @@ def _trail(ctx: Context, con: Con, series: dict[tuple[str, str], Series], t: Tra
     return [int(x) + size for x in bars.ts[lo:]], atr
 
 
-def _save(ctx: Context, con: Con, t: Trade, order: Order, state: State, info: Symbol, one_minute: Series, body: Any,
-          now: int) -> int:
-    if one_minute.ended_ts is not None and state.status < TP:
-        state = delist(state, order, one_minute.ended_ts, candles.price_at(con, one_minute.id, one_minute.ended_ts + 1) or 0.0)
-    before = rows.state_of(t.state)
-    if state == before:
-        return 0
-    write_trade(ctx, con, t.n, t.symbol, info, order, state, one_minute, body, before)
-    if state.status >= TP:
-        announce.closed(ctx, con, t.n, now)
-    return 1
-
-
-def write_trade(ctx: Context, con: Con, n: int, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series,
-                body: Any, before: State | None = None) -> None:
+def write_trade(
+    ctx: Context,
+    con: Con,
+    n: int,
+    symbol: str,
+    info: Symbol,
+    order: Order,
+    state: State,
+    one_minute: Series,
+    body: Any,
+    before: State | None = None,
+) -> None:
     """Write the row and events of a trade whose state changed; the money follows from state, candles and rates alone."""
     paid, known = funding_of(ctx, con, symbol, info, order, state, one_minute, body)
     row = rows.result_row(order, state, body, paid)
@@ -132,8 +193,9 @@ def write_trade(ctx: Context, con: Con, n: int, symbol: str, info: Symbol, order
         signals.add_events(con, n, events(order, state, params.costs(body)))
 
 
-def funding_of(ctx: Context, con: Con, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series,
-               body: Any) -> tuple[float, bool]:
+def funding_of(
+    ctx: Context, con: Con, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series, body: Any
+) -> tuple[float, bool]:
     """Funding paid by a closed trade, in percent, and whether all of it is known; (0, False) while it lives or unfilled."""
     if state.status < TP or state.fill == 0.0 or not body["execution"]["funding"]:
         return 0.0, False
@@ -150,8 +212,16 @@ def settle(ctx: Context, con: Con, symbol: str, info: Symbol, since: int, throug
     bodies = _bodies(ctx, con, trades)
     for t in trades:
         body = bodies[t.config_hash]
-        write_trade(ctx, con, t.n, symbol, info, rows.trade_order(t, body), rows.state_of(t.state), one_minute, body,
-                    rows.state_of(t.state))
+        write_trade(
+            ctx,
+            con,
+            t.n,
+            symbol,
+            info,
+            rows.trade_order(t, body),
+            rows.state_of(t.state),
+            one_minute,
+            body,
+            rows.state_of(t.state),
+        )
     return len(trades)
-
-

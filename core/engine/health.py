@@ -1,10 +1,11 @@
 """What the daemon tells of itself: the exchange away and back, symbols gone, a clock that is off."""
 
+from core.engine import announce
 from core.engine.context import Context
 from core.engine.sync import Synced
 from core.errors import Rejected, Transient
 from core.notify import messages
-from core.store import outbox, runs
+from core.store import runs
 from core.store.candles import Con
 from core.timeframe import DAY, MINUTE
 
@@ -58,4 +59,4 @@ def _clock_off(ctx: Context) -> bool:
 
 
 def _tell(ctx: Context, con: Con, key: str, body: str, now: int) -> None:
-    outbox.enqueue(con, "health", key, body, now, now + DAY)
+    announce.tell(ctx, con, "health", key, body, now, now + DAY)

@@ -3,21 +3,24 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from core.store.db import Database
 
 log = logging.getLogger(__name__)
 
 
-def each_symbol(db: Database, symbols: Iterable[str], work: Callable[[str], None], failed: dict[str, str]) -> list[str]:
-    """Do `work` for each symbol, each in a savepoint of the running transaction; returns those that succeeded.
+def each_symbol(
+    db: Database | None, symbols: Iterable[str], work: Callable[[str], None], failed: dict[str, str]
+) -> list[str]:
+    """Do `work` for each symbol, each in a savepoint of `db`'s transaction (None: it only reads); returns who succeeded.
 
     A fault of the file itself (full disk, corruption) concerns all and is passed on.
     """
     done = []
     for symbol in symbols:
         try:
-            with db.savepoint():
+            with db.savepoint() if db is not None else nullcontext():
                 work(symbol)
         except sqlite3.OperationalError:
             raise

@@ -37,8 +37,14 @@ class Job:
     quiet: bool = False
 
 
-def table(ctx: Context, deliverer: Deliverer | None, stopping: Callable[[], bool], *, deliver_at: str = "*/5",
-          fill_behind: bool = True) -> list[Job]:
+def table(
+    ctx: Context,
+    deliverer: Deliverer | None,
+    stopping: Callable[[], bool],
+    *,
+    deliver_at: str = "*/5",
+    fill_behind: bool = True,
+) -> list[Job]:
     """The jobs of a daemon. fill_behind: whether older history is fetched in the spare time of each minute."""
     found = [
         Job(TICK, _cron(second=ctx.cfg.incremental.settle_seconds), lambda due: _tick(ctx, due, stopping), "tick"),
@@ -46,9 +52,15 @@ def table(ctx: Context, deliverer: Deliverer | None, stopping: Callable[[], bool
         Job("db_checkpoint", _cron(minute="*/30", second=40), lambda due: _checkpoint(ctx, due), "tick"),
     ]
     if fill_behind:
-        found.append(Job("backfill", _cron(second=20), lambda due: _fill_behind(ctx, due, stopping), "tick", quiet=True))
+        found.append(
+            Job("backfill", _cron(second=20), lambda due: _fill_behind(ctx, due, stopping), "tick", quiet=True)
+        )
     if deliverer is not None:
-        found.append(Job("outbox", _cron(second=deliver_at), lambda due: sum(deliverer.run_once().values()), "outbox", quiet=True))
+        found.append(
+            Job(
+                "outbox", _cron(second=deliver_at), lambda due: sum(deliverer.run_once().values()), "outbox", quiet=True
+            )
+        )
     return found
 
 
@@ -110,8 +122,14 @@ def _fill_behind(ctx: Context, due: int, stopping: Callable[[], bool]) -> int:
         fetched = done
 
     until = timeframe.floor(due, MINUTE) + 50_000
-    failed = backfill(ctx, ctx.cfg.symbols, start, timeframe.floor(due, MINUTE), progress=progress,
-                      keep_going=lambda: ctx.clock.now() < until and not stopping())
+    failed = backfill(
+        ctx,
+        ctx.cfg.symbols,
+        start,
+        timeframe.floor(due, MINUTE),
+        progress=progress,
+        keep_going=lambda: ctx.clock.now() < until and not stopping(),
+    )
     for symbol, why in failed.items():
         log.warning("%s: history: %s", symbol, why)
     resample(ctx)

@@ -27,8 +27,17 @@ class Stored:
         self.gaps += other.gaps
 
 
-def store_page(con: Con, exchange: str, symbol: str, series_id: int, stretch: Stretch, rows: Sequence[Row],
-               asked_from: int | None, pending: Sequence[tuple[int, int, int]], now: int) -> tuple[Stretch, Stored]:
+def store_page(
+    con: Con,
+    exchange: str,
+    symbol: str,
+    series_id: int,
+    stretch: Stretch,
+    rows: Sequence[Row],
+    asked_from: int | None,
+    pending: Sequence[tuple[int, int, int]],
+    now: int,
+) -> tuple[Stretch, Stored]:
     """Store gated rows of one symbol and move its frontier.
 
     asked_from: where the answered window begins; None where the answer cannot prove an absence. A minute
@@ -47,8 +56,9 @@ def store_page(con: Con, exchange: str, symbol: str, series_id: int, stretch: St
         done.revised += _heal(con, exchange, symbol, series_id, late, stretch.frontier)
     frontier = _contiguous(stretch.frontier, rows, len(rows) - len(late))
     if pending or frontier is None:
-        frontier = _judge(con, exchange, symbol, series_id, stretch, _asked(asked_from, rows[-1][0]), pending, now,
-                          done)
+        frontier = _judge(
+            con, exchange, symbol, series_id, stretch, _asked(asked_from, rows[-1][0]), pending, now, done
+        )
     if frontier != stretch.frontier:
         stretch = Stretch(stretch.start, frontier)
         candles.set_stretch(con, exchange, symbol, stretch.start, frontier)
@@ -90,8 +100,17 @@ def _heal(con: Con, exchange: str, symbol: str, series_id: int, late: Sequence[i
     return len(healed)
 
 
-def _judge(con: Con, exchange: str, symbol: str, series_id: int, stretch: Stretch, asked: tuple[int, int],
-           pending: Sequence[tuple[int, int, int]], now: int, done: Stored) -> int:
+def _judge(
+    con: Con,
+    exchange: str,
+    symbol: str,
+    series_id: int,
+    stretch: Stretch,
+    asked: tuple[int, int],
+    pending: Sequence[tuple[int, int, int]],
+    now: int,
+    done: Stored,
+) -> int:
     window = (max(stretch.frontier, asked[0]), asked[1])
     if window[0] < window[1]:
         stored = candles.stored_times(con, series_id, *window)

@@ -19,24 +19,48 @@ def costs(body: Body) -> Costs:
 def risk(body: Body) -> Risk:
     """Sizing, with the risk share of the configured mode."""
     r = body["risk"]
-    return Risk(r["equity_usd"], r["risk_pct_by_mode"][r["mode"]], r["margin_pct_per_trade"], r["max_leverage"],
-                r["liquidation_buffer"], r["maintenance_margin_pct"])
+    return Risk(
+        r["equity_usd"],
+        r["risk_pct_by_mode"][r["mode"]],
+        r["margin_pct_per_trade"],
+        r["max_leverage"],
+        r["liquidation_buffer"],
+        r["maintenance_margin_pct"],
+    )
 
 
 def common(body: Body) -> Common:
     """What all setups share."""
     s = body["signals"]
     fibo, avwap = s["fibo"], s["avwap"]
-    return Common(s["lookback_candles"], s["atr_period"], s["atr_mult_sl"], fibo["piv_window"], fibo["anchors_to_consider"],
-                  fibo["entry_level"], fibo["sl_share"], avwap["use"], avwap["max_distance_atr"], s["max_hole_candles"],
-                  s["min_tp_net_pct"], s["max_cost_r"], s["validity_candles"])
+    return Common(
+        s["lookback_candles"],
+        s["atr_period"],
+        s["atr_mult_sl"],
+        fibo["piv_window"],
+        fibo["anchors_to_consider"],
+        fibo["entry_level"],
+        fibo["sl_share"],
+        avwap["use"],
+        avwap["max_distance_atr"],
+        s["max_hole_candles"],
+        s["min_tp_net_pct"],
+        s["max_cost_r"],
+        s["validity_candles"],
+    )
 
 
 def execution(body: Body) -> Execution:
     """How plans are carried out."""
     e = body["execution"]
-    return Execution(body["signals"]["validity_candles"], e["tp1_fraction"], e["move_sl_to_be_on_tp1"], e["be_net_of_costs"],
-                     e["max_hold_candles"], e["trail"]["atr_mult"] if e["trail"]["use"] else nan)
+    return Execution(
+        body["signals"]["validity_candles"],
+        e["tp1_fraction"],
+        e["move_sl_to_be_on_tp1"],
+        e["be_net_of_costs"],
+        e["max_hold_candles"],
+        e["trail"]["atr_mult"] if e["trail"]["use"] else nan,
+    )
 
 
 def usd_per_trade(body: Body) -> float:

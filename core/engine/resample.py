@@ -53,16 +53,26 @@ def _tail(ctx: Context, con: Con, symbol: str, stretch: Stretch, series: dict[tu
     return written
 
 
-def _marked(ctx: Context, con: Con, symbol: str, span: tuple[int, int], stretches: list[Stretch],
-            series: dict[tuple[str, str], Series]) -> int:
+def _marked(
+    ctx: Context,
+    con: Con,
+    symbol: str,
+    span: tuple[int, int],
+    stretches: list[Stretch],
+    series: dict[tuple[str, str], Series],
+) -> int:
     # Buckets not ended in their own stretch are left: the tail, or the joining of stretches, brings them.
     home = max((s for s in stretches if s.start <= span[0]), key=lambda s: s.start, default=None)
     written = 0
-    for tf in ctx.timeframes[1:] if home else ():
+    for tf in ctx.timeframes[1:]:
+        if home is None:
+            break
         size = timeframe.ms(tf)
         end = min(timeframe.ceil(span[1], size), timeframe.floor(home.frontier, size))
         source, target = series.get((symbol, timeframe.SOURCE[tf])), series.get((symbol, tf))
         if source and target and end > timeframe.floor(span[0], size):
-            written += build_store.build(con, source.id, target.id, size, timeframe.floor(span[0], size), end, home.frontier)
+            written += build_store.build(
+                con, source.id, target.id, size, timeframe.floor(span[0], size), end, home.frontier
+            )
     candles.clean(con, ctx.exchange_id, symbol, span)
     return written

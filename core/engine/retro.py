@@ -75,13 +75,17 @@ def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -
             if progress:
                 progress(i * len(names) + j + 1, total)
     if counts["symbols_without_candles"] == len(symbols):
-        raise DataError("there are no candles to scan: `python download_data.py` or `python -m core import-candles` first")
+        raise DataError(
+            "there are no candles to scan: `python download_data.py` or `python -m core import-candles` first"
+        )
     return dict(sorted(counts.items()))
 
 
 def _check(ctx: Context, options: RetroOptions, symbols: Sequence[str]) -> None:
     if options.start is not None and options.end is not None and options.end <= options.start:
-        raise ConfigError(f"--end {timeframe.show_time(options.end)} is not after --start {timeframe.show_time(options.start)}")
+        raise ConfigError(
+            f"--end {timeframe.show_time(options.end)} is not after --start {timeframe.show_time(options.start)}"
+        )
     unknown = [s for s in symbols if s not in ctx.cfg.symbols]
     if unknown:
         raise ConfigError(f"not configured: {', '.join(unknown)} (symbols: {', '.join(ctx.cfg.symbols)})")
@@ -93,7 +97,9 @@ def _catch_up(ctx: Context) -> None:
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
         stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
-    fresh = [(stretches[s][-1].frontier, info.id) for s, info in known.items() if info.scanned_ts is None and s in stretches]
+    fresh = [
+        (stretches[s][-1].frontier, info.id) for s, info in known.items() if info.scanned_ts is None and s in stretches
+    ]
     if fresh:
         with ctx.db.write() as con:
             candles.set_watermarks(con, "scanned_ts", fresh)
@@ -127,8 +133,20 @@ def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[
     end = part.followed + 1 if options.end is None else min(options.end, part.followed + 1)
     lo, hi = (int(np.searchsorted(bars.ts, ts - size)) for ts in (options.start or 0, end))
     assert part.info.market is not None
-    found = decide(bars, lo, hi, part.stretch.start, tf, ctx.setups_on(tf), part.info.market, params.costs(ctx.body),
-                   params.risk(ctx.body), common, ctx.kernels, counts)
+    found = decide(
+        bars,
+        lo,
+        hi,
+        part.stretch.start,
+        tf,
+        ctx.setups_on(tf),
+        part.info.market,
+        params.costs(ctx.body),
+        params.risk(ctx.body),
+        common,
+        ctx.kernels,
+        counts,
+    )
     counts["bars"] += max(0, hi - lo)
     counts["candidates"] += len(found)
     return counts + _store(ctx, part, bars, _thin(found, size, options), row)
@@ -136,7 +154,7 @@ def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[
 
 def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[Candidate]:
     kept = [c for c in found if c.ts // size % options.stride == 0] if options.stride > 1 else list(found)
-    return kept[:options.limit_per_pair] if options.limit_per_pair is not None else kept
+    return kept[: options.limit_per_pair] if options.limit_per_pair is not None else kept
 
 
 def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate], row: Series) -> Counter[str]:
@@ -144,7 +162,7 @@ def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate], row: S
     states = _outcomes(ctx, part, bars, found)
     for a in range(0, len(found), _BATCH):
         with ctx.db.write() as con:
-            for c, state in zip(found[a:a + _BATCH], states[a:a + _BATCH], strict=True):
+            for c, state in zip(found[a : a + _BATCH], states[a : a + _BATCH], strict=True):
                 counts.update(_write(ctx, con, part, c, state))
     return counts
 
@@ -157,15 +175,25 @@ def _outcomes(ctx: Context, part: _Part, bars: Bars, found: list[Candidate]) -> 
     starts = np.searchsorted(m.ts, orders["decided_ts"])
     atr = Indicators(bars, ctx.cfg.execution.trail.atr_period, ctx.kernels).atr_array(0, len(bars))
     out = empty_states(len(found))
-    compiled.lifecycle().walk_many(orders, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out)
+    compiled.lifecycle().walk_many(
+        orders, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out
+    )
     return unpack_states(out)
 
 
 def _write(ctx: Context, con: candles.Con, part: _Part, c: Candidate, state: State) -> list[str]:
     order = rows.candidate_order(c, ctx.body)
     verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
-    values = rows.signal_values(c, verdict, order, exchange=ctx.exchange_id, symbol=part.symbol, origin="retro", late=False,
-                                config_hash=ctx.config_hash)
+    values = rows.signal_values(
+        c,
+        verdict,
+        order,
+        exchange=ctx.exchange_id,
+        symbol=part.symbol,
+        origin="retro",
+        late=False,
+        config_hash=ctx.config_hash,
+    )
     n = signals.add_signal(con, values)
     if n is None:
         return ["existing"]

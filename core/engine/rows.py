@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-
 from typing import Any
 
 from core import timeframe
@@ -35,15 +34,65 @@ def is_late(decided_ts: int, tf: int, tick_ts: int) -> bool:
     return tick_ts - decided_ts > min(tf, LATE_MS)
 
 
-def signal_values(c: Candidate, verdict: Verdict, order: Order, *, exchange: str, symbol: str, origin: str, late: bool,
-                  config_hash: str) -> tuple[Any, ...]:
+def signal_values(
+    c: Candidate,
+    verdict: Verdict,
+    order: Order,
+    *,
+    exchange: str,
+    symbol: str,
+    origin: str,
+    late: bool,
+    config_hash: str,
+) -> tuple[Any, ...]:
     """A row of `signals` in the order of SIGNAL_COLUMNS."""
     long_id = signal_id(c.setup, symbol, c.timeframe, c.start_ts, c.end_ts)
-    return (long_id, short_id(long_id), exchange, symbol, c.timeframe, c.ts, c.decided_ts, c.start_ts, c.end_ts, c.setup,
-            "long" if c.direction > 0 else "short", c.entry, c.sl, c.tp1, c.tp2, c.avwap, c.leverage, c.risk_pct, c.qty,
-            c.notional, c.tick, c.lot, c.min_notional, c.tp1_net_pct, c.cost_r, c.trend, c.vol, verdict.p_raw, verdict.p,
-            verdict.ev_pct, verdict.model, "pass" if verdict.passed else "refused", verdict.reason, origin, int(late), 0, 0,
-            c.rationale, config_hash, c.liq, int(c.market), c.trail_mult, c.max_hold, order.deadline)
+    return (
+        long_id,
+        short_id(long_id),
+        exchange,
+        symbol,
+        c.timeframe,
+        c.ts,
+        c.decided_ts,
+        c.start_ts,
+        c.end_ts,
+        c.setup,
+        "long" if c.direction > 0 else "short",
+        c.entry,
+        c.sl,
+        c.tp1,
+        c.tp2,
+        c.avwap,
+        c.leverage,
+        c.risk_pct,
+        c.qty,
+        c.notional,
+        c.tick,
+        c.lot,
+        c.min_notional,
+        c.tp1_net_pct,
+        c.cost_r,
+        c.trend,
+        c.vol,
+        verdict.p_raw,
+        verdict.p,
+        verdict.ev_pct,
+        verdict.model,
+        "pass" if verdict.passed else "refused",
+        verdict.reason,
+        origin,
+        int(late),
+        0,
+        0,
+        c.rationale,
+        config_hash,
+        c.liq,
+        int(c.market),
+        c.trail_mult,
+        c.max_hold,
+        order.deadline,
+    )
 
 
 def as_dict(values: tuple[Any, ...]) -> dict[str, Any]:
@@ -53,39 +102,97 @@ def as_dict(values: tuple[Any, ...]) -> dict[str, Any]:
 
 def candidate_order(c: Candidate, body: Mapping[str, Any]) -> Order:
     """The order of a fresh candidate."""
-    return make_order(c.direction, c.market, c.entry, c.sl, c.tp1, c.tp2, c.liq, c.decided_ts, timeframe.ms(c.timeframe),
-                      params.execution(body), params.costs(body), c.trail_mult, c.max_hold)
+    return make_order(
+        c.direction,
+        c.market,
+        c.entry,
+        c.sl,
+        c.tp1,
+        c.tp2,
+        c.liq,
+        c.decided_ts,
+        timeframe.ms(c.timeframe),
+        params.execution(body),
+        params.costs(body),
+        c.trail_mult,
+        c.max_hold,
+    )
 
 
 def trade_order(t: Trade, body: Mapping[str, Any]) -> Order:
     """The order of a stored trade, under the configuration it was made with."""
-    return make_order(1 if t.direction == "long" else -1, bool(t.market), t.entry, t.sl, t.tp1, t.tp2, t.liq, t.decided_ts,
-                      timeframe.ms(t.timeframe), params.execution(body), params.costs(body), t.trail_mult, t.max_hold)
+    return make_order(
+        1 if t.direction == "long" else -1,
+        bool(t.market),
+        t.entry,
+        t.sl,
+        t.tp1,
+        t.tp2,
+        t.liq,
+        t.decided_ts,
+        timeframe.ms(t.timeframe),
+        params.execution(body),
+        params.costs(body),
+        t.trail_mult,
+        t.max_hold,
+    )
 
 
 def state_of(columns: tuple[Any, ...]) -> State:
     """The lifecycle's state from STATE_COLUMNS."""
     status, reason, opened, fill, stop, why, best, worst, tp1_ts, tp1_price, closed, exit_price, _mae, _mfe = columns
-    return State(_STATUS[status], _REASON[reason or ""], opened or 0, fill or 0.0, stop, _REASON[why], best or 0.0,
-                 worst or 0.0, tp1_ts or 0, tp1_price or 0.0, closed or 0, exit_price or 0.0)
+    return State(
+        _STATUS[status],
+        _REASON[reason or ""],
+        opened or 0,
+        fill or 0.0,
+        stop,
+        _REASON[why],
+        best or 0.0,
+        worst or 0.0,
+        tp1_ts or 0,
+        tp1_price or 0.0,
+        closed or 0,
+        exit_price or 0.0,
+    )
 
 
 def state_columns(state: State, row: TradeRow) -> tuple[Any, ...]:
     """STATE_COLUMNS of a state; what does not exist yet is NULL."""
     filled = state.fill > 0.0
-    return (row.status, row.exit_reason, row.opened_ts, state.fill if filled else None, state.stop,
-            REASON_NAMES[state.stop_reason], state.best if filled else None, state.worst if filled else None, row.tp1_ts,
-            state.tp1_price or None, row.closed_ts, row.exit_price, row.mae_pct, row.mfe_pct)
+    return (
+        row.status,
+        row.exit_reason,
+        row.opened_ts,
+        state.fill if filled else None,
+        state.stop,
+        REASON_NAMES[state.stop_reason],
+        state.best if filled else None,
+        state.worst if filled else None,
+        row.tp1_ts,
+        state.tp1_price or None,
+        row.closed_ts,
+        row.exit_price,
+        row.mae_pct,
+        row.mfe_pct,
+    )
 
 
 def money_columns(row: TradeRow, known: bool | None) -> tuple[Any, ...]:
     """MONEY_COLUMNS of a result; known: whether all funding of its life is (None while it lives)."""
     flag = None if row.pnl_pct is None or known is None else int(known)
-    return (row.gross_pct, row.fees_pct, row.slippage_pct, row.funding_pct, flag, row.pnl_pct, row.pnl_usd, row.r_multiple)
+    return (
+        row.gross_pct,
+        row.fees_pct,
+        row.slippage_pct,
+        row.funding_pct,
+        flag,
+        row.pnl_pct,
+        row.pnl_usd,
+        row.r_multiple,
+    )
 
 
 def result_row(order: Order, state: State, body: Mapping[str, Any], funding: float = 0.0) -> TradeRow:
     """All result columns of a state under a configuration."""
     return result(order, state, params.costs(body), params.usd_per_trade(body), funding)
-
-

@@ -38,11 +38,14 @@ def scan(ctx: Context, now: int, failed: dict[str, str], *, go_live: bool = True
     if not work:
         return 0
     decided: dict[str, list[Decided]] = {}
-    with ctx.db.write() as con:
+    due = any(_closes(ctx, symbols[s], stretches[s][-1]) for s in work)
+    with ctx.db.write(durable=due) as con:  # a mere watermark may be lost in a power cut: it is worked off again
 
         def decide_symbol(symbol: str) -> None:
             if symbol in ctx.cfg.symbols:
-                decided[symbol] = _scan_symbol(ctx, con, symbol, symbols[symbol], stretches[symbol][-1], series, now, go_live)
+                decided[symbol] = _scan_symbol(
+                    ctx, con, symbol, symbols[symbol], stretches[symbol][-1], series, now, go_live
+                )
 
         done = each_symbol(ctx.db, work, decide_symbol, failed)
         announce.signals(ctx, con, [d.row for s in done for d in decided.get(s, ())], now)
@@ -50,8 +53,24 @@ def scan(ctx: Context, now: int, failed: dict[str, str], *, go_live: bool = True
     return sum(len(decided.get(s, ())) for s in done)
 
 
-def _scan_symbol(ctx: Context, con: Con, symbol: str, info: Symbol, stretch: Stretch,
-                 series: dict[tuple[str, str], Series], now: int, go_live: bool) -> list[Decided]:
+def _closes(ctx: Context, info: Symbol, stretch: Stretch) -> bool:
+    since = info.scanned_ts if info.scanned_ts is not None else stretch.start
+    return any(
+        timeframe.floor(since, timeframe.ms(tf)) < timeframe.floor(stretch.frontier, timeframe.ms(tf))
+        for tf in ctx.scanned_timeframes()
+    )
+
+
+def _scan_symbol(
+    ctx: Context,
+    con: Con,
+    symbol: str,
+    info: Symbol,
+    stretch: Stretch,
+    series: dict[tuple[str, str], Series],
+    now: int,
+    go_live: bool,
+) -> list[Decided]:
     found: list[Decided] = []
     since = info.scanned_ts if info.scanned_ts is not None else stretch.start
     for tf in ctx.scanned_timeframes():
@@ -81,8 +100,17 @@ def _go_live(ctx: Context, con: Con, tf: str, row: Series, stretch: Stretch, end
         candles.set_live_from(con, row.id, timeframe.floor(now, size) + size)
 
 
-def _scan_series(ctx: Context, con: Con, symbol: str, tf: str, info: Symbol, row: Series, stretch: Stretch,
-                 span: tuple[int, int], now: int) -> list[Decided]:
+def _scan_series(
+    ctx: Context,
+    con: Con,
+    symbol: str,
+    tf: str,
+    info: Symbol,
+    row: Series,
+    stretch: Stretch,
+    span: tuple[int, int],
+    now: int,
+) -> list[Decided]:
     # `span` holds the opens of the deciding bars.
     size, common = timeframe.ms(tf), params.common(ctx.body)
     setups = ctx.setups_on(tf)
@@ -90,8 +118,20 @@ def _scan_series(ctx: Context, con: Con, symbol: str, tf: str, info: Symbol, row
     bars = candles.tail(con, row.id, size, span[1], window(setups, common) + fresh - 1)
     lo = int(bars.ts.searchsorted(span[0]))
     counts: Counter[str] = Counter()
-    found = decide(bars, lo, len(bars), stretch.start, tf, setups, _market(info), params.costs(ctx.body), params.risk(ctx.body),
-                   common, ctx.kernels, counts)
+    found = decide(
+        bars,
+        lo,
+        len(bars),
+        stretch.start,
+        tf,
+        setups,
+        _market(info),
+        params.costs(ctx.body),
+        params.risk(ctx.body),
+        common,
+        ctx.kernels,
+        counts,
+    )
     add_counts(con, ctx, symbol, tf, counts + Counter(bars=len(bars) - lo), span[1])
     return store(ctx, con, symbol, info.id, found, now)
 
@@ -108,8 +148,16 @@ def store(ctx: Context, con: Con, symbol: str, symbol_id: int, found: Sequence[C
         late = rows.is_late(c.decided_ts, timeframe.ms(c.timeframe), now)
         order = rows.candidate_order(c, ctx.body)
         verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
-        values = rows.signal_values(c, verdict, order, exchange=ctx.exchange_id, symbol=symbol, origin="live", late=late,
-                                    config_hash=ctx.config_hash)
+        values = rows.signal_values(
+            c,
+            verdict,
+            order,
+            exchange=ctx.exchange_id,
+            symbol=symbol,
+            origin="live",
+            late=late,
+            config_hash=ctx.config_hash,
+        )
         n = signals.add_signal(con, values)
         if n is not None:
             write_position(con, ctx, n, symbol_id, new_state(order), order)

@@ -56,7 +56,11 @@ def markets(ctx: Context, now: int, *, force: bool = False) -> None:
     """Ask for tick, lot and least notional of every symbol, at most once a day. Raises Transient when the exchange is away."""
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
-    stale = [s for s in ctx.cfg.symbols if force or known[s].info_ts is None or now - (known[s].info_ts or 0) >= MARKET_REFRESH]
+    stale = [
+        s
+        for s in ctx.cfg.symbols
+        if force or known[s].info_ts is None or now - (known[s].info_ts or 0) >= MARKET_REFRESH
+    ]
     if not stale:
         return
     exchange = _exchange(ctx)
@@ -86,7 +90,9 @@ def _first_windows(ctx: Context, until: int) -> dict[str, int]:
     return found
 
 
-def _round(ctx: Context, exchange: Exchange, todo: dict[str, int], until: int, now: int, done: Synced) -> dict[str, int]:
+def _round(
+    ctx: Context, exchange: Exchange, todo: dict[str, int], until: int, now: int, done: Synced
+) -> dict[str, int]:
     # One page for each symbol, asked together and stored in one transaction.
     asked = list(todo.items())
     limit = ctx.cfg.backfill.batch_limit
@@ -100,8 +106,17 @@ def _round(ctx: Context, exchange: Exchange, todo: dict[str, int], until: int, n
             if isinstance(page, TraderError):
                 done.errors[symbol] = page
                 continue
-            _stretch, stored = store_page(con, ctx.exchange_id, symbol, series[symbol, "1m"].id, stretches[symbol][-1], page.rows,
-                                          None if page.faults else since, pending.get(symbol, ()), now)
+            _stretch, stored = store_page(
+                con,
+                ctx.exchange_id,
+                symbol,
+                series[symbol, "1m"].id,
+                stretches[symbol][-1],
+                page.rows,
+                None if page.faults else since,
+                pending.get(symbol, ()),
+                now,
+            )
             done.stored.add(stored)
             following = _next(page, since, until)
             if following is None:

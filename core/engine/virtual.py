@@ -22,7 +22,9 @@ class Plan:
     speed: float | None = None  # None = as fast as possible
 
 
-def run(ctx: Context, clock: VirtualClock, table: list[Job], plan: Plan, wait: Wait, stopping: Callable[[], bool]) -> int:
+def run(
+    ctx: Context, clock: VirtualClock, table: list[Job], plan: Plan, wait: Wait, stopping: Callable[[], bool]
+) -> int:
     """Run jobs in the order they are due; returns how many ran. `wait` sleeps for real seconds."""
     ran = 0
     for due, job in due_jobs(table, clock.now(), plan):

@@ -168,12 +168,13 @@ class Exchange:
         """
         await self._ready()
         start = ceil(start, MINUTE)
-        count = self._window(start, end, limit)
+        now = self.now()  # taken before the request leaves: what is closed by then is final in the answer
+        count = self._window(start, end, limit, now)
         if count <= 0:
             return Page([], start, start)
-        closed, rows = await self._call(f"candles {symbol}", partial(self._ask, symbol, start, count))
+        rows = await self._call(f"candles {symbol}", partial(self._ask, symbol, start, count))
         stop = start + count * MINUTE
-        gated = candle_gate.check(rows, MINUTE, start, stop, closed)
+        gated = candle_gate.check(rows, MINUTE, start, stop, now)
         _refuse_nonsense(symbol, rows, gated.rejected, stop if self.id == ccxt_client.BITGET else None)
         return Page(gated.rows, start, stop, gated.rejected)
 
@@ -186,20 +187,17 @@ class Exchange:
 
     # -- candles ---------------------------------------------------------------------------------
 
-    def _window(self, start: int, end: int, limit: int) -> int:
+    def _window(self, start: int, end: int, limit: int, now: int) -> int:
         # minutes to ask for, all closed by the exchange's time
-        cap = self._profile.old if start <= self.now() - OLD_AFTER_MS else self._profile.recent
-        closed = floor(min(end, self.now()), MINUTE)
+        cap = self._profile.old if start <= now - OLD_AFTER_MS else self._profile.recent
         spare = 1 if self.id == ccxt_client.BITGET else 0
-        return min(limit, cap - spare, (closed - start) // MINUTE)
+        return min(limit, cap - spare, (floor(min(end, now), MINUTE) - start) // MINUTE)
 
-    async def _ask(self, symbol: str, start: int, count: int) -> tuple[int, Any]:
-        # The closing time is read before the request leaves: what was closed then is final in the
-        # answer. Bitget gets room for one row more than the window holds: whether its endTime is
-        # inclusive is not known, and it counts `limit` back from there.
-        closed = self.now()
+    async def _ask(self, symbol: str, start: int, count: int) -> Any:
+        # Bitget gets room for one row more than the window holds: whether its endTime is inclusive
+        # is not known, and it counts `limit` back from there.
         extra = {"limit": count + 1} if self.id == ccxt_client.BITGET else {}
-        return closed, await self._client.fetch_ohlcv(symbol, "1m", start, count, extra)
+        return await self._client.fetch_ohlcv(symbol, "1m", start, count, extra)
 
     # -- funding ---------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from core.errors import ConfigError, DataError
 from core.timeframe import MINUTE, TIMEFRAMES
 
 SUFFIXES = (".parquet", ".csv", ".zip")
-QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "BTC")
+MONEY = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR")
+QUOTES = (*MONEY, "BTC")
 BATCH = 65_536
 CANDLES = ("ts", "open", "high", "low", "close", "volume")
 FUNDING = ("ts", "rate")
@@ -57,7 +58,7 @@ def symbol_of(name: str, swap: bool = True) -> str | None:
     """
     words = [word.upper() for word in re.split(r"[^A-Za-z0-9]+", Path(name).name)]
     pairs = [found.groups() for word in words if word not in QUOTES and (found := _PAIR.fullmatch(word))]
-    pairs += [(a, b) for a, b in pairwise(words) if b in QUOTES and a and a not in QUOTES]
+    pairs += [(a, b) for a, b in pairwise(words) if b in MONEY and a and a != b]
     if not pairs:
         return None
     base, quote = pairs[0]

@@ -214,7 +214,7 @@ class Api:
         return rates[known - 1] if known else "0"
 
     def _build_rates(self, symbol: str) -> tuple[list[int], list[str]]:
-        first, end = self._source.first(symbol) - 3 * FUNDING, self._source.last(symbol) + MINUTE
+        first, end = self._source.first(symbol) - 3 * FUNDING, self._source.last(symbol) + 3 * FUNDING
         known = self._source.funding(symbol, first, end)
         return [ts for ts, _ in known], [format(Decimal(repr(rate)), "f") for _, rate in known]
 

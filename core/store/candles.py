@@ -54,28 +54,36 @@ def ensure(con: Con, exchange: str, symbols: Iterable[str], timeframes: Iterable
     timeframes = list(timeframes)
     for symbol in symbols:
         con.execute("INSERT OR IGNORE INTO symbols (exchange, symbol) VALUES (?, ?)", (exchange, symbol))
-        con.executemany("INSERT OR IGNORE INTO series (exchange, symbol, timeframe) VALUES (?, ?, ?)",
-                        [(exchange, symbol, tf) for tf in timeframes])
+        con.executemany(
+            "INSERT OR IGNORE INTO series (exchange, symbol, timeframe) VALUES (?, ?, ?)",
+            [(exchange, symbol, tf) for tf in timeframes],
+        )
 
 
 def symbols(con: Con, exchange: str) -> dict[str, Symbol]:
     """All symbols the file knows of this exchange."""
-    rows = con.execute("SELECT symbol, id, tick, lot, min_notional, info_ts, scanned_ts, followed_ts, funding_ts "
-                       "FROM symbols WHERE exchange = ? ORDER BY symbol", (exchange,))
+    rows = con.execute(
+        "SELECT symbol, id, tick, lot, min_notional, info_ts, scanned_ts, followed_ts, funding_ts "
+        "FROM symbols WHERE exchange = ? ORDER BY symbol",
+        (exchange,),
+    )
     return {r[0]: Symbol(r[1], MarketInfo(r[2], r[3], r[4]) if r[2] else None, *r[5:]) for r in rows}
 
 
 def series(con: Con, exchange: str) -> dict[tuple[str, str], Series]:
     """All series of this exchange by (symbol, timeframe)."""
-    rows = con.execute("SELECT symbol, timeframe, id, built_ts, live_from, ended_ts FROM series WHERE exchange = ?",
-                       (exchange,))
+    rows = con.execute(
+        "SELECT symbol, timeframe, id, built_ts, live_from, ended_ts FROM series WHERE exchange = ?", (exchange,)
+    )
     return {(r[0], r[1]): Series(*r[2:]) for r in rows}
 
 
 def set_market(con: Con, exchange: str, symbol: str, info: MarketInfo, now: int) -> None:
     """Remember what the exchange says of a market."""
-    con.execute("UPDATE symbols SET tick = ?, lot = ?, min_notional = ?, info_ts = ? WHERE exchange = ? AND symbol = ?",
-                (info.tick, info.lot, info.min_notional, now, exchange, symbol))
+    con.execute(
+        "UPDATE symbols SET tick = ?, lot = ?, min_notional = ?, info_ts = ? WHERE exchange = ? AND symbol = ?",
+        (info.tick, info.lot, info.min_notional, now, exchange, symbol),
+    )
 
 
 def set_watermarks(con: Con, column: str, values: Iterable[tuple[int, int]]) -> None:
@@ -99,21 +107,26 @@ def stretches(con: Con, exchange: str) -> dict[str, list[Stretch]]:
     """Stretches by symbol, oldest first; the last one is the live one."""
     found: dict[str, list[Stretch]] = {}
     for symbol, start, frontier in con.execute(
-            "SELECT symbol, start_ts, frontier FROM sync_checkpoint WHERE exchange = ? ORDER BY symbol, start_ts",
-            (exchange,)):
+        "SELECT symbol, start_ts, frontier FROM sync_checkpoint WHERE exchange = ? ORDER BY symbol, start_ts",
+        (exchange,),
+    ):
         found.setdefault(symbol, []).append(Stretch(start, frontier))
     return found
 
 
 def set_stretch(con: Con, exchange: str, symbol: str, start: int, frontier: int) -> None:
     """Make a stretch or move its frontier."""
-    con.execute("INSERT INTO sync_checkpoint VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET frontier = excluded.frontier",
-                (exchange, symbol, start, frontier))
+    con.execute(
+        "INSERT INTO sync_checkpoint VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET frontier = excluded.frontier",
+        (exchange, symbol, start, frontier),
+    )
 
 
 def drop_stretch(con: Con, exchange: str, symbol: str, start: int) -> None:
     """Forget a stretch (its rows stay)."""
-    con.execute("DELETE FROM sync_checkpoint WHERE exchange = ? AND symbol = ? AND start_ts = ?", (exchange, symbol, start))
+    con.execute(
+        "DELETE FROM sync_checkpoint WHERE exchange = ? AND symbol = ? AND start_ts = ?", (exchange, symbol, start)
+    )
 
 
 def join_stretches(con: Con, exchange: str, symbol: str) -> bool:
@@ -138,9 +151,13 @@ def put_rows(con: Con, series_id: int, rows: Sequence[Row], frontier: int) -> tu
     """
     if not rows:
         return 0, []
-    old = {r[0]: r for r in con.execute(
-        "SELECT ts, open, high, low, close, volume FROM ohlcv WHERE series = ? AND ts BETWEEN ? AND ?",
-        (series_id, rows[0][0], rows[-1][0]))}
+    old = {
+        r[0]: r
+        for r in con.execute(
+            "SELECT ts, open, high, low, close, volume FROM ohlcv WHERE series = ? AND ts BETWEEN ? AND ?",
+            (series_id, rows[0][0], rows[-1][0]),
+        )
+    }
     if not old:
         _insert(con, series_id, rows)
         return len(rows), []
@@ -149,15 +166,20 @@ def put_rows(con: Con, series_id: int, rows: Sequence[Row], frontier: int) -> tu
     _insert(con, series_id, fresh)
     for r in changed:
         record_revision(con, series_id, (*old[r[0]], 1), frontier)
-        con.execute("UPDATE ohlcv SET open = ?, high = ?, low = ?, close = ?, volume = ? WHERE series = ? AND ts = ?",
-                    (*r[1:6], series_id, r[0]))
+        con.execute(
+            "UPDATE ohlcv SET open = ?, high = ?, low = ?, close = ?, volume = ? WHERE series = ? AND ts = ?",
+            (*r[1:6], series_id, r[0]),
+        )
     return len(fresh), [old[r[0]] for r in changed]
 
 
 def record_revision(con: Con, series_id: int, old: Sequence[float | None], frontier: int) -> None:
     """Keep the values (ts, o, h, l, c, v, minutes) that a rewrite replaces."""
-    con.execute("INSERT INTO revisions (series, ts, open, high, low, close, volume, minutes, frontier) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (series_id, *old, frontier))
+    con.execute(
+        "INSERT INTO revisions (series, ts, open, high, low, close, volume, minutes, frontier) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (series_id, *old, frontier),
+    )
 
 
 def load(con: Con, series_id: int, tf: int, start: int, end: int) -> Bars:
@@ -174,13 +196,18 @@ def tail(con: Con, series_id: int, tf: int, before: int, count: int) -> Bars:
 
 def minutes(con: Con, series_id: int, start: int, end: int) -> list[tuple[int, float, float, float, float]]:
     """1m rows (ts, open, high, low, close) with start <= ts < end."""
-    return con.execute("SELECT ts, open, high, low, close FROM ohlcv WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts",
-                       (series_id, start, end)).fetchall()
+    return con.execute(
+        "SELECT ts, open, high, low, close FROM ohlcv WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts",
+        (series_id, start, end),
+    ).fetchall()
 
 
 def stored_times(con: Con, series_id: int, start: int, end: int) -> list[int]:
     """Opens of the rows with start <= ts < end."""
-    return [r[0] for r in con.execute("SELECT ts FROM ohlcv WHERE series = ? AND ts >= ? AND ts < ?", (series_id, start, end))]
+    return [
+        r[0]
+        for r in con.execute("SELECT ts FROM ohlcv WHERE series = ? AND ts >= ? AND ts < ?", (series_id, start, end))
+    ]
 
 
 def iter_times(con: Con, series_id: int, start: int) -> Iterator[int]:
@@ -191,8 +218,9 @@ def iter_times(con: Con, series_id: int, start: int) -> Iterator[int]:
 
 def price_at(con: Con, series_id: int, ts: int) -> float | None:
     """The open of minute `ts`, or where it is absent the last close before it."""
-    row = con.execute("SELECT ts, open, close FROM ohlcv WHERE series = ? AND ts <= ? ORDER BY ts DESC LIMIT 1",
-                      (series_id, ts)).fetchone()
+    row = con.execute(
+        "SELECT ts, open, close FROM ohlcv WHERE series = ? AND ts <= ? ORDER BY ts DESC LIMIT 1", (series_id, ts)
+    ).fetchone()
     return None if row is None else row[1] if row[0] == ts else row[2]
 
 
@@ -204,24 +232,33 @@ def bounds(con: Con, series_id: int) -> Span | None:
 
 def gaps(con: Con, exchange: str, symbol: str, start: int, end: int) -> list[Span]:
     """Recorded absences touching [start, end) as half-open spans."""
-    rows = con.execute("SELECT start_ts, end_ts FROM gaps WHERE exchange = ? AND symbol = ? AND end_ts >= ? AND start_ts < ? "
-                       "ORDER BY start_ts", (exchange, symbol, start, end))
+    rows = con.execute(
+        "SELECT start_ts, end_ts FROM gaps WHERE exchange = ? AND symbol = ? AND end_ts >= ? AND start_ts < ? "
+        "ORDER BY start_ts",
+        (exchange, symbol, start, end),
+    )
     return [(a, b + MINUTE) for a, b in rows]
 
 
 def add_gaps(con: Con, exchange: str, symbol: str, spans: Iterable[Span], reason: str) -> None:
     """Record absences (half-open spans), joined with a neighbour that they touch."""
     for start, end in spans:
-        before = con.execute("SELECT start_ts FROM gaps WHERE exchange = ? AND symbol = ? AND end_ts = ? AND reason = ?",
-                             (exchange, symbol, start - MINUTE, reason)).fetchone()
-        con.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET end_ts = excluded.end_ts",
-                    (exchange, symbol, before[0] if before else start, end - MINUTE, reason))
+        before = con.execute(
+            "SELECT start_ts FROM gaps WHERE exchange = ? AND symbol = ? AND end_ts = ? AND reason = ?",
+            (exchange, symbol, start - MINUTE, reason),
+        ).fetchone()
+        con.execute(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET end_ts = excluded.end_ts",
+            (exchange, symbol, before[0] if before else start, end - MINUTE, reason),
+        )
 
 
 def heal_gap(con: Con, exchange: str, symbol: str, ts: int) -> bool:
     """Take minute `ts` out of the gap that holds it, because the exchange served it after all."""
-    row = con.execute("SELECT start_ts, end_ts, reason FROM gaps WHERE exchange = ? AND symbol = ? AND start_ts <= ? AND end_ts >= ?",
-                      (exchange, symbol, ts, ts)).fetchone()
+    row = con.execute(
+        "SELECT start_ts, end_ts, reason FROM gaps WHERE exchange = ? AND symbol = ? AND start_ts <= ? AND end_ts >= ?",
+        (exchange, symbol, ts, ts),
+    ).fetchone()
     if row is None:
         return False
     con.execute("DELETE FROM gaps WHERE exchange = ? AND symbol = ? AND start_ts = ?", (exchange, symbol, row[0]))
@@ -234,7 +271,9 @@ def heal_gap(con: Con, exchange: str, symbol: str, ts: int) -> bool:
 def pending(con: Con, exchange: str) -> dict[str, list[tuple[int, int, int]]]:
     """Absences seen once: symbol to (start, end exclusive, first seen)."""
     found: dict[str, list[tuple[int, int, int]]] = {}
-    for symbol, *span in con.execute("SELECT symbol, start_ts, end_ts, first_seen FROM absent WHERE exchange = ?", (exchange,)):
+    for symbol, *span in con.execute(
+        "SELECT symbol, start_ts, end_ts, first_seen FROM absent WHERE exchange = ?", (exchange,)
+    ):
         found.setdefault(symbol, []).append((span[0], span[1], span[2]))
     return found
 
@@ -260,21 +299,27 @@ def dirty(con: Con, exchange: str) -> dict[str, list[Span]]:
 
 def clean(con: Con, exchange: str, symbol: str, span: Span) -> None:
     """Take a mark back once its buckets are rebuilt."""
-    con.execute("DELETE FROM dirty WHERE exchange = ? AND symbol = ? AND start_ts = ? AND end_ts = ?",
-                (exchange, symbol, *span))
+    con.execute(
+        "DELETE FROM dirty WHERE exchange = ? AND symbol = ? AND start_ts = ? AND end_ts = ?", (exchange, symbol, *span)
+    )
 
 
 def revision_spans(con: Con, exchange: str, symbol: str) -> list[Span]:
     """Spans [ts, ts + timeframe) of every bar of the symbol that was ever rewritten."""
     from_name = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
-    rows = con.execute("SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
-                       "WHERE s.exchange = ? AND s.symbol = ? ORDER BY r.ts", (exchange, symbol))
+    rows = con.execute(
+        "SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
+        "WHERE s.exchange = ? AND s.symbol = ? ORDER BY r.ts",
+        (exchange, symbol),
+    )
     return [(ts, ts + from_name[name] * MINUTE) for ts, name in rows]
 
 
 def _insert(con: Con, series_id: int, rows: Sequence[Row]) -> None:
-    con.executemany(f"INSERT INTO ohlcv (series, ts, open, high, low, close, volume) VALUES ({int(series_id)}, ?, ?, ?, ?, ?, ?)",
-                    rows)
+    con.executemany(
+        f"INSERT INTO ohlcv (series, ts, open, high, low, close, volume) VALUES ({int(series_id)}, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
 
 
 def _bars(tf: int, rows: Iterable[tuple[float, ...]]) -> Bars:

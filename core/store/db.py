@@ -83,8 +83,10 @@ def version_warning(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> s
     if version >= (3, 51, 3) or version in ((3, 44, 6), (3, 50, 7)):
         return None
     text = ".".join(map(str, version))
-    return (f"SQLite {text} has the WAL-reset bug (fixed in 3.51.3, 3.50.7, 3.44.6): safe here, since this "
-            f"program alone writes and checkpoints; never let another tool write to the file meanwhile")
+    return (
+        f"SQLite {text} has the WAL-reset bug (fixed in 3.51.3, 3.50.7, 3.44.6): safe here, since this "
+        f"program alone writes and checkpoints; never let another tool write to the file meanwhile"
+    )
 
 
 def check_file(db: Database) -> None:
@@ -123,8 +125,9 @@ def _open_writer(path: Path) -> sqlite3.Connection:
 
 def _open_readonly(path: Path) -> sqlite3.Connection:
     if not path.exists():
-        raise ArtifactError(f"no database at {path}: start the daemon, or make one with "
-                            f"`python -m core init-db --db {path}`")
+        raise ArtifactError(
+            f"no database at {path}: start the daemon, or make one with `python -m core init-db --db {path}`"
+        )
     con = _connect(f"file:{path}?mode=ro", uri=True)
     try:
         con.execute("PRAGMA query_only=ON")
@@ -139,10 +142,13 @@ def _open_readonly(path: Path) -> sqlite3.Connection:
 
 
 def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
-    return sqlite3.connect(target, uri=uri, timeout=BUSY_SECONDS, isolation_level=None,
-                           check_same_thread=False, cached_statements=256)
+    return sqlite3.connect(
+        target, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
 
 
 def _damaged(path: Path, found: str) -> ArtifactError:
-    return ArtifactError(f"{path} is damaged or not a database of this program ({found}). It was left as it is: move it "
-                         f"aside and restore a backup (docs/OPERATIONS.md, 'A damaged file'), or start with another --db")
+    return ArtifactError(
+        f"{path} is damaged or not a database of this program ({found}). It was left as it is: move it "
+        f"aside and restore a backup (docs/OPERATIONS.md, 'A damaged file'), or start with another --db"
+    )

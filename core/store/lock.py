@@ -45,8 +45,9 @@ class WriterLock:
         self.acquire()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
 
@@ -57,5 +58,7 @@ def _refusal(path: Path, holder: str) -> str:
     except (ValueError, KeyError, TypeError):
         name = "another process"
     db = path.name.removesuffix(".lock")
-    return (f"{db} is being written by {name}. Stop it first, or work on a copy: "
-            f"`python -m core backup copy.db`, then this command with `--db copy.db`")
+    return (
+        f"{db} is being written by {name}. Stop it first, or work on a copy: "
+        f"`python -m core backup copy.db`, then this command with `--db copy.db`"
+    )

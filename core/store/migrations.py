@@ -139,8 +139,10 @@ def check_version(con: sqlite3.Connection) -> None:
     """Refuse a file written by a newer program. Raises ArtifactError."""
     found = _version(con)
     if found > len(MIGRATIONS):
-        raise ArtifactError(f"the database has schema {found}, this program knows {len(MIGRATIONS)}: "
-                            f"update the program, or use the backup made before the update")
+        raise ArtifactError(
+            f"the database has schema {found}, this program knows {len(MIGRATIONS)}: "
+            f"update the program, or use the backup made before the update"
+        )
 
 
 def _version(con: sqlite3.Connection) -> int:

@@ -7,13 +7,18 @@ from core.notify.delivery import Alert
 from core.store.candles import Con
 from core.store.db import Database
 
-_OPEN = "SELECT id, not_before FROM alerts WHERE state = 'queued' OR (state = 'unknown' AND lost <= 1) ORDER BY id LIMIT ?"
+_OPEN = (
+    "SELECT id, not_before FROM alerts WHERE state = 'queued' OR (state = 'unknown' AND lost <= 1) ORDER BY id LIMIT ?"
+)
 
 
 def enqueue(con: Con, kind: str, key: str, body: str, created_ts: int, expires_ts: int | None = None) -> bool:
     """Queue an alert once per `key`; False where that key was queued before."""
-    cursor = con.execute("INSERT OR IGNORE INTO alerts (kind, key, created_ts, state, body, expires_ts) "
-                         "VALUES (?, ?, ?, 'queued', ?, ?)", (kind, key, created_ts, body, expires_ts))
+    cursor = con.execute(
+        "INSERT OR IGNORE INTO alerts (kind, key, created_ts, state, body, expires_ts) "
+        "VALUES (?, ?, ?, 'queued', ?, ?)",
+        (kind, key, created_ts, body, expires_ts),
+    )
     return bool(cursor.rowcount)
 
 
@@ -35,8 +40,11 @@ class Outbox:
             return []  # the common case takes no write lock
         marks = ", ".join("?" * len(due))
         with self._db.write() as con:
-            claimed = con.execute(f"UPDATE alerts SET state = 'sending', attempts = attempts + 1 WHERE id IN ({marks}) "
-                                  "RETURNING id, kind, key, body, created_ts, attempts, expires_ts, lost", due).fetchall()
+            claimed = con.execute(
+                f"UPDATE alerts SET state = 'sending', attempts = attempts + 1 WHERE id IN ({marks}) "
+                "RETURNING id, kind, key, body, created_ts, attempts, expires_ts, lost",
+                due,
+            ).fetchall()
         return [Alert(*row) for row in sorted(claimed)]
 
     def sent(self, id: int, now: int, message_id: str) -> None:
@@ -50,8 +58,10 @@ class Outbox:
     def unknown(self, id: int, now: int, not_before: int, error: str) -> None:
         """The answer was lost: it may have been delivered."""
         with self._db.write() as con:
-            con.execute("UPDATE alerts SET state = 'unknown', not_before = ?, error = ?, lost = lost + 1 WHERE id = ?",
-                        (not_before, error, id))
+            con.execute(
+                "UPDATE alerts SET state = 'unknown', not_before = ?, error = ?, lost = lost + 1 WHERE id = ?",
+                (not_before, error, id),
+            )
 
     def failed(self, id: int, now: int, error: str) -> None:
         """The text itself was refused, plain too."""
@@ -64,8 +74,9 @@ class Outbox:
     def recover(self, now: int) -> int:
         """At start: what was being sent when the process died may or may not have left."""
         with self._db.write() as con:
-            return con.execute("UPDATE alerts SET state = 'unknown', lost = max(lost, 1), not_before = 0 "
-                               "WHERE state = 'sending'").rowcount
+            return con.execute(
+                "UPDATE alerts SET state = 'unknown', lost = max(lost, 1), not_before = 0 WHERE state = 'sending'"
+            ).rowcount
 
     def _set(self, id: int, **columns: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in columns)

@@ -6,8 +6,9 @@ from core.store.candles import Con, record_revision
 from core.timeframe import DAY
 
 _CHUNK = 30 * DAY  # rows of one read: bounds memory on years of catch-up
-_SELECT = ("SELECT ts, open, high, low, close, volume, minutes FROM ohlcv "
-           "WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts")
+_SELECT = (
+    "SELECT ts, open, high, low, close, volume, minutes FROM ohlcv WHERE series = ? AND ts >= ? AND ts < ? ORDER BY ts"
+)
 
 BarRow = tuple[int, float, float, float, float, float, int]
 
@@ -65,6 +66,9 @@ def _put(con: Con, target: int, rows: Sequence[BarRow], frontier: int) -> int:
     changed = [r for r in rows if r[0] in old and old[r[0]] != r] if old else []
     for r in changed:
         record_revision(con, target, old[r[0]], frontier)
-        con.execute("UPDATE ohlcv SET open = ?, high = ?, low = ?, close = ?, volume = ?, minutes = ? "
-                    "WHERE series = ? AND ts = ?", (*r[1:], target, r[0]))
+        con.execute(
+            "UPDATE ohlcv SET open = ?, high = ?, low = ?, close = ?, volume = ?, minutes = ? "
+            "WHERE series = ? AND ts = ?",
+            (*r[1:], target, r[0]),
+        )
     return len(fresh) + len(changed)

@@ -24,8 +24,10 @@ class JobRun(NamedTuple):
 
 def add_runs(con: Con, runs: Iterable[JobRun]) -> None:
     """Record job runs."""
-    con.executemany("INSERT INTO job_runs (job, due_ts, started_ts, ended_ts, state, rows, error) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)", list(runs))
+    con.executemany(
+        "INSERT INTO job_runs (job, due_ts, started_ts, ended_ts, state, rows, error) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        list(runs),
+    )
 
 
 def prune_runs(con: Con, now: int) -> int:
@@ -41,7 +43,9 @@ def get(con: Con, key: str, default: Any = None) -> Any:
 
 def put(con: Con, key: str, value: Any) -> None:
     """Remember a value (JSON) under `key`."""
-    con.execute("INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, json.dumps(value)))
+    con.execute(
+        "INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, json.dumps(value))
+    )
 
 
 def log(con: Con, ts: int, who: str, what: str, detail: str | None = None) -> None:

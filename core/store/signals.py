@@ -7,21 +7,106 @@ from typing import Any, NamedTuple
 from core.store.candles import Con
 
 SIGNAL_COLUMNS = (
-    "id", "short_id", "exchange", "symbol", "timeframe", "ts", "decided_ts", "start_ts", "end_ts", "setup", "direction",
-    "entry", "sl", "tp1", "tp2", "avwap", "leverage", "risk_pct", "qty", "notional", "tick", "lot", "min_notional",
-    "tp1_net_pct", "cost_r", "trend", "vol", "ml_p_raw", "ml_p", "ev_pct", "model", "verdict", "reason", "origin", "late",
-    "revised", "in_sample", "rationale", "config_hash", "liq", "market", "trail_mult", "max_hold", "expires_ts")
-STATE_COLUMNS = ("status", "exit_reason", "opened_ts", "fill", "stop", "stop_reason", "best", "worst", "tp1_ts", "tp1_price", "closed_ts",
-                 "exit_price", "mae_pct", "mfe_pct")
-MONEY_COLUMNS = ("gross_pct", "fees_pct", "slippage_pct", "funding_pct", "funding_known", "pnl_pct", "pnl_usd", "r_multiple")
+    "id",
+    "short_id",
+    "exchange",
+    "symbol",
+    "timeframe",
+    "ts",
+    "decided_ts",
+    "start_ts",
+    "end_ts",
+    "setup",
+    "direction",
+    "entry",
+    "sl",
+    "tp1",
+    "tp2",
+    "avwap",
+    "leverage",
+    "risk_pct",
+    "qty",
+    "notional",
+    "tick",
+    "lot",
+    "min_notional",
+    "tp1_net_pct",
+    "cost_r",
+    "trend",
+    "vol",
+    "ml_p_raw",
+    "ml_p",
+    "ev_pct",
+    "model",
+    "verdict",
+    "reason",
+    "origin",
+    "late",
+    "revised",
+    "in_sample",
+    "rationale",
+    "config_hash",
+    "liq",
+    "market",
+    "trail_mult",
+    "max_hold",
+    "expires_ts",
+)
+STATE_COLUMNS = (
+    "status",
+    "exit_reason",
+    "opened_ts",
+    "fill",
+    "stop",
+    "stop_reason",
+    "best",
+    "worst",
+    "tp1_ts",
+    "tp1_price",
+    "closed_ts",
+    "exit_price",
+    "mae_pct",
+    "mfe_pct",
+)
+MONEY_COLUMNS = (
+    "gross_pct",
+    "fees_pct",
+    "slippage_pct",
+    "funding_pct",
+    "funding_known",
+    "pnl_pct",
+    "pnl_usd",
+    "r_multiple",
+)
 
-_INSERT = (f"INSERT OR IGNORE INTO signals ({', '.join(SIGNAL_COLUMNS)}) "
-           f"VALUES ({', '.join('?' * len(SIGNAL_COLUMNS))})")
-_SAVE = (f"INSERT INTO positions (signal, symbol_id, {', '.join(STATE_COLUMNS + MONEY_COLUMNS)}) "
-         f"VALUES ({', '.join('?' * (2 + len(STATE_COLUMNS) + len(MONEY_COLUMNS)))}) ON CONFLICT DO UPDATE SET "
-         + ", ".join(f"{c} = excluded.{c}" for c in STATE_COLUMNS + MONEY_COLUMNS))
-_PLAN = ("n", "id", "symbol", "timeframe", "direction", "entry", "sl", "tp1", "tp2", "liq", "market", "trail_mult", "max_hold",
-         "decided_ts", "expires_ts", "qty", "config_hash", "verdict", "reason", "late")
+_INSERT = f"INSERT OR IGNORE INTO signals ({', '.join(SIGNAL_COLUMNS)}) VALUES ({', '.join('?' * len(SIGNAL_COLUMNS))})"
+_SAVE = (
+    f"INSERT INTO positions (signal, symbol_id, {', '.join(STATE_COLUMNS + MONEY_COLUMNS)}) "
+    f"VALUES ({', '.join('?' * (2 + len(STATE_COLUMNS) + len(MONEY_COLUMNS)))}) ON CONFLICT DO UPDATE SET "
+    + ", ".join(f"{c} = excluded.{c}" for c in STATE_COLUMNS + MONEY_COLUMNS)
+)
+_PLAN = (
+    "n",
+    "id",
+    "symbol",
+    "timeframe",
+    "direction",
+    "entry",
+    "sl",
+    "tp1",
+    "tp2",
+    "liq",
+    "market",
+    "trail_mult",
+    "max_hold",
+    "decided_ts",
+    "expires_ts",
+    "qty",
+    "config_hash",
+    "verdict",
+    "reason",
+    "late",
+)
 
 
 class Trade(NamedTuple):
@@ -74,8 +159,10 @@ def save_position(con: Con, signal: int, symbol_id: int, state: Sequence[Any], m
 
 def add_events(con: Con, signal: int, events: Iterable[Sequence[Any]], first_leg: int = 0) -> None:
     """Append money events (ts, event, price, fraction, fee_pct); one already there stays."""
-    con.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [(signal, leg, *event) for leg, event in enumerate(events, first_leg)])
+    con.executemany(
+        "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(signal, leg, *event) for leg, event in enumerate(events, first_leg)],
+    )
 
 
 def open_trades(con: Con, exchange: str) -> dict[int, list[Trade]]:
@@ -85,8 +172,9 @@ def open_trades(con: Con, exchange: str) -> dict[int, list[Trade]]:
 
 def closed_trades(con: Con, symbol_id: int, opened_before: int, closed_from: int) -> list[Trade]:
     """Finished, once opened trades of a symbol with opened_ts < opened_before and closed_ts >= closed_from."""
-    found = _trades(con, "p.symbol_id = ? AND p.closed_ts >= ? AND p.opened_ts < ?",
-                    (symbol_id, closed_from, opened_before))
+    found = _trades(
+        con, "p.symbol_id = ? AND p.closed_ts >= ? AND p.opened_ts < ?", (symbol_id, closed_from, opened_before)
+    )
     return found.get(symbol_id, [])
 
 
@@ -108,9 +196,13 @@ def trade_row(con: Con, signal_id: str) -> dict[str, Any]:
 
 def existing_ids(con: Con, exchange: str, symbol: str, start: int, end: int) -> set[str]:
     """Ids of the signals of a symbol with start <= decided_ts < end."""
-    return {r[0] for r in con.execute(
-        "SELECT id FROM signals WHERE exchange = ? AND symbol = ? AND decided_ts >= ? AND decided_ts < ?",
-        (exchange, symbol, start, end))}
+    return {
+        r[0]
+        for r in con.execute(
+            "SELECT id FROM signals WHERE exchange = ? AND symbol = ? AND decided_ts >= ? AND decided_ts < ?",
+            (exchange, symbol, start, end),
+        )
+    }
 
 
 def open_plan(con: Con, row: Mapping[str, Any]) -> str | None:
@@ -119,7 +211,8 @@ def open_plan(con: Con, row: Mapping[str, Any]) -> str | None:
         "SELECT g.short_id FROM signals g JOIN positions p ON p.signal = g.n WHERE g.exchange = ? AND g.symbol = ? "
         "AND g.setup = ? AND g.timeframe = ? AND g.direction = ? AND g.decided_ts < ? AND p.closed_ts IS NULL "
         "ORDER BY g.decided_ts DESC LIMIT 1",
-        (row["exchange"], row["symbol"], row["setup"], row["timeframe"], row["direction"], row["decided_ts"])).fetchone()
+        (row["exchange"], row["symbol"], row["setup"], row["timeframe"], row["direction"], row["decided_ts"]),
+    ).fetchone()
     return found[0] if found else None
 
 
@@ -136,10 +229,12 @@ def add_counts(con: Con, rows: Iterable[tuple[str, str, str, int, str, int]]) ->
 
 def _trades(con: Con, where: str, params: Sequence[Any]) -> dict[int, list[Trade]]:
     columns = ", ".join([f"g.{c}" for c in _PLAN] + ["p.symbol_id"] + [f"p.{c}" for c in STATE_COLUMNS])
-    rows = con.execute(f"SELECT {columns} FROM positions p JOIN signals g ON g.n = p.signal WHERE {where} "
-                       "ORDER BY g.decided_ts, g.id", params)
+    rows = con.execute(
+        f"SELECT {columns} FROM positions p JOIN signals g ON g.n = p.signal WHERE {where} ORDER BY g.decided_ts, g.id",
+        params,
+    )
     cut = len(_PLAN) + 1
     found: dict[int, list[Trade]] = {}
     for row in rows:
-        found.setdefault(row[cut - 1], []).append(Trade(*row[:cut], row[cut:]))
+        found.setdefault(row[cut - 1], []).append(Trade._make((*row[:cut], row[cut:])))
     return found

@@ -83,9 +83,10 @@ def mirror_order(order: Order) -> Order:
 
 def mirror_state(state: State, d: int) -> State:
     """The state in signed space (prices times direction `d`); applied twice it is the state again."""
-    return State(state.status, state.reason, state.opened_ts, state.fill * d, state.stop * d,
-                 state.stop_reason, state.best * d, state.worst * d, state.tp1_ts,
-                 state.tp1_price * d, state.closed_ts, state.exit_price * d)
+    # Adding 0.0 keeps "none" a plain zero: -1 x 0.0 would be -0.0.
+    return State(state.status, state.reason, state.opened_ts, state.fill * d + 0.0, state.stop * d,
+                 state.stop_reason, state.best * d + 0.0, state.worst * d + 0.0, state.tp1_ts,
+                 state.tp1_price * d + 0.0, state.closed_ts, state.exit_price * d + 0.0)
 
 
 # Below, until `step`, prices are signed: s a state, k an order, o h l c a bar.
@@ -164,7 +165,8 @@ def _next_target(s: State, k: Order) -> float:
 
 
 def _inside(s: State, k: Order, ts: int, o: float, h: float, low: float, c: float) -> State:
-    # A bar on which the position stands from its open on: stop at the open, stop, targets, time.
+    # A bar on which the position stands from its open on: stop at the open, stop, targets, time. An
+    # open beyond a target takes it before anything inside the bar can happen (rule 23 a).
     target = _next_target(s, k)
     if not _calm(s.stop, k.liq, target, h, low):
         if o <= s.stop:
@@ -212,22 +214,23 @@ def _pending(s: State, k: Order, ts: int, o: float, h: float, low: float, c: flo
     return _ended(s, EXPIRED, R_TP1_BEFORE_ENTRY, ts)
 
 
-def _trail_mult(s: State, k: Order) -> float:
-    # The trail acts from TP1 on, without targets from the fill on; NaN = not now. Its anchor is
-    # `best`: no bar before the TP1 bar traded above TP1 while held, so the best since the fill is
-    # the best since the TP1 bar (rule 24).
-    return k.trail_mult if s.status == TP1 or k.tp1 != k.tp1 else math.nan
+def _trails(s: State, k: Order) -> bool:
+    # The trail acts from TP1 on, without targets from the fill on; trail_mult NaN = no trail.
+    return k.trail_mult == k.trail_mult and (s.status == TP1 or (s.status == OPEN and k.tp1 != k.tp1))
 
 
 def _trailed(stop: float, best: float, mult: float, atr: float) -> float:
+    # The anchor is `best`: no bar before the TP1 bar traded above TP1 while held, so the best since
+    # the fill is the best since the TP1 bar (rule 24). A NaN atr moves nothing.
     level = best - mult * atr
     return level if level > stop else stop
 
 
 def _held(s: State, k: Order, ts: int, o: float, h: float, low: float, c: float, atr: float) -> State:
-    stop = _trailed(s.stop, s.best, _trail_mult(s, k), atr)  # `best` covers closed minutes only
-    if stop > s.stop:
-        s = _with(s, stop, R_TRAIL, s.best, s.worst)
+    if _trails(s, k):
+        stop = _trailed(s.stop, s.best, k.trail_mult, atr)  # `best` covers closed minutes only
+        if stop > s.stop:
+            s = _with(s, stop, R_TRAIL, s.best, s.worst)
     if o < k.liq:
         return _closed(s, LIQUIDATED, R_LIQUIDATION, ts, k.liq, s.best, s.worst)
     return _inside(s, k, ts, o, h, low, c)
@@ -313,13 +316,13 @@ def _wait(k: Order, ts: Sequence[int], up: Sequence[float], down: Sequence[float
 def _glide(s: State, k: Order, ts: Sequence[int], up: Sequence[float], down: Sequence[float], i: int, hi: int,
            bar_close_ts: Sequence[int], bar_atr: Sequence[float], j: int) -> tuple[State, int, int]:
     # Up to the first minute on which something may happen to a position; only its stop and extremes move.
-    d, mult, target, due = k.direction, _trail_mult(s, k), _next_target(s, k), _time_due(s, k)
+    d, trails, target, due = k.direction, _trails(s, k), _next_target(s, k), _time_due(s, k)
     stop, best, worst = s.stop, s.best, s.worst
     while i < hi and ts[i] < due:
         high, low = float(up[i]) * d, float(down[i]) * d
-        if mult == mult:
+        if trails:
             j = _bar_at(bar_close_ts, j, ts[i])
-            stop = _trailed(stop, best, mult, float(bar_atr[j]) if j >= 0 else math.nan)
+            stop = _trailed(stop, best, k.trail_mult, float(bar_atr[j]) if j >= 0 else math.nan)
         if not _calm(stop, k.liq, target, high, low):
             break
         best = high if high > best else best
@@ -348,7 +351,7 @@ def walk(state: State, order: Order, ts: Sequence[int], o: Sequence[float], h: S
             i = _wait(k, ts, up, down, i, hi)
         if i < hi:
             t, atr = int(ts[i]), math.nan
-            if s.status > PENDING and _trail_mult(s, k) == k.trail_mult:
+            if _trails(s, k):
                 j = _bar_at(bar_close_ts, j, t)
                 atr = float(bar_atr[j]) if j >= 0 else math.nan
             s = advance(s, k, t, float(o[i]) * d, float(up[i]) * d, float(down[i]) * d, float(c[i]) * d, atr)

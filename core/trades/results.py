@@ -38,20 +38,20 @@ class TradeRow(NamedTuple):
     """The columns of `trades` that follow from the state; None = NULL."""
 
     status: str
-    opened_ts: int | None
-    tp1_ts: int | None
-    closed_ts: int | None
-    exit_price: float | None
-    exit_reason: str | None
-    gross_pct: float | None
-    fees_pct: float | None
-    slippage_pct: float | None
-    funding_pct: float | None
-    pnl_pct: float | None
-    pnl_usd: float | None
-    r_multiple: float | None
-    mae_pct: float | None
-    mfe_pct: float | None
+    opened_ts: int | None = None
+    tp1_ts: int | None = None
+    closed_ts: int | None = None
+    exit_price: float | None = None
+    exit_reason: str | None = None
+    gross_pct: float | None = None
+    fees_pct: float | None = None
+    slippage_pct: float | None = None
+    funding_pct: float | None = None
+    pnl_pct: float | None = None
+    pnl_usd: float | None = None
+    r_multiple: float | None = None
+    mae_pct: float | None = None
+    mfe_pct: float | None = None
 
 
 def leg_costs(costs: Costs, maker: bool) -> tuple[float, float]:
@@ -141,17 +141,19 @@ def result(order: Order, state: State, costs: Costs, usd_per_trade: float, fundi
     status = STATUS_NAMES[state.status]
     reason, closed = REASON_NAMES[state.reason] or None, state.closed_ts if state.status >= TP else None
     if state.status in (PENDING, EXPIRED):
-        return TradeRow(status, None, None, closed, None, reason, *[None] * 9)
+        return TradeRow(status, closed_ts=closed, exit_reason=reason)
     mae, mfe = _excursions(order, state)
-    opened = (status, state.opened_ts, state.tp1_ts if state.tp1_price > 0.0 else None, closed)
+    life = TradeRow(status, state.opened_ts, state.tp1_ts if state.tp1_price > 0.0 else None, closed,
+                    mae_pct=mae, mfe_pct=mfe)
     if state.status in (OPEN, TP1):
-        return TradeRow(*opened, None, None, *[None] * 7, mae, mfe)
+        return life
     found = legs(order, state, costs)
     gross = gross_pct(order, state, found)
     fees, slippage = sum(x.fee_pct for x in found), sum(x.slippage_pct for x in found)
     pnl = gross - fees - slippage - funding
-    return TradeRow(*opened, state.exit_price, reason, gross, fees, slippage, funding, pnl,
-                    pnl / 100.0 * usd_per_trade, pnl / planned_risk_pct(order), mae, mfe)
+    return life._replace(exit_price=state.exit_price, exit_reason=reason, gross_pct=gross, fees_pct=fees,
+                         slippage_pct=slippage, funding_pct=funding, pnl_pct=pnl,
+                         pnl_usd=pnl / 100.0 * usd_per_trade, r_multiple=pnl / planned_risk_pct(order))
 
 
 def _excursions(order: Order, state: State) -> tuple[float, float]:

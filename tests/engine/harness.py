@@ -1,6 +1,6 @@
 """Runs of the real daemon on the replay exchange, small enough for tests; also a process of its own to be killed.
 
-    python -m tests.engine.harness DB '{"span_h": 6, ...}'
+python -m tests.engine.harness DB '{"span_h": 6, ...}'
 """
 
 import io
@@ -44,8 +44,16 @@ def config(text: str = CONFIG) -> Config:
     return loader.loads(text, REGISTRY, {})
 
 
-def run(db_path: Path, *, span_h: float = 12, history_h: float = 8 * 24, skip_h: tuple[float, float] | None = None,
-        seed: int = 7, until_h: float | None = None, cfg: Config | None = None) -> dict[str, Any]:
+def run(
+    db_path: Path,
+    *,
+    span_h: float = 12,
+    history_h: float = 8 * 24,
+    skip_h: tuple[float, float] | None = None,
+    seed: int = 7,
+    until_h: float | None = None,
+    cfg: Config | None = None,
+) -> dict[str, Any]:
     """Run (or resume) the daemon on the generated market; hours count from the run's start."""
     cfg = cfg or config()
     options = demo.DemoOptions(span=int(span_h * HOUR), history=int(history_h * HOUR), seed=seed)
@@ -66,15 +74,18 @@ def rows(db_path: Path, table: str, leave_out: tuple[str, ...] = ()) -> list[dic
     """All rows of a table or view as dicts, sorted, without internal numbers."""
     con = sqlite3.connect(f"file:{db_path}?mode=ro", uri=True)
     con.row_factory = sqlite3.Row
-    found = [{k: r[k] for k in r.keys() if k not in ("n", *leave_out)} for r in con.execute(f"SELECT * FROM {table}")]
+    found = [{k: r[k] for k in r.keys() if k not in ("n", *leave_out)} for r in con.execute(f"SELECT * FROM {table}")]  # noqa: SIM118
     con.close()
     return sorted(found, key=lambda r: json.dumps(r, sort_keys=True))
 
 
 def decisions(db_path: Path) -> dict[str, list[dict[str, Any]]]:
     """Signals, trades and events, without what may differ between ways of running (rule 31)."""
-    return {"signals": rows(db_path, "signals", ("origin", "late")), "trades": rows(db_path, "trades"),
-            "trade_events": rows(db_path, "trade_events")}
+    return {
+        "signals": rows(db_path, "signals", ("origin", "late")),
+        "trades": rows(db_path, "trades"),
+        "trade_events": rows(db_path, "trade_events"),
+    }
 
 
 if __name__ == "__main__":

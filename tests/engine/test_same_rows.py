@@ -1,7 +1,6 @@
 """State is a function of the candles: live, interrupted live, killed live and retro give the same rows."""
 
 import random
-
 import sqlite3
 import subprocess
 import sys
@@ -19,8 +18,6 @@ from core.engine.context import Context
 from core.store.db import Database
 from tests.engine import harness
 from tests.reference import check_db
-
-
 
 
 class Killed(BaseException):
@@ -44,11 +41,14 @@ def test_an_outage_of_five_hours_changes_no_row(unbroken: Path, tmp_path: Path) 
 
 
 @pytest.mark.covers("I1", "D6")
-def test_planted_flaw_deciding_only_the_newest_bar_is_caught(tmp_path: Path, unbroken: Path,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_flaw_deciding_only_the_newest_bar_is_caught(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = scan._scan_series
 
-    def newest_only(ctx: Any, con: Any, symbol: Any, tf: Any, info: Any, row: Any, stretch: Any, span: Any, now: Any) -> Any:
+    def newest_only(
+        ctx: Any, con: Any, symbol: Any, tf: Any, info: Any, row: Any, stretch: Any, span: Any, now: Any
+    ) -> Any:
         size = 300_000 if tf == "5m" else 900_000
         return honest(ctx, con, symbol, tf, info, row, stretch, (span[1] - size, span[1]), now)
 
@@ -102,8 +102,9 @@ def crash_at(n: int, after_commit: bool, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.mark.covers("I1", "I6", "I7")
 @pytest.mark.parametrize("after_commit", [False, True], ids=["before commit", "after commit"])
-def test_dying_in_any_kind_of_transaction_loses_and_repeats_nothing(after_commit: bool, tmp_path: Path,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dying_in_any_kind_of_transaction_loses_and_repeats_nothing(
+    after_commit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cfg = _short_config()
     whole = tmp_path / "whole.db"
     harness.run(whole, span_h=3, history_h=96, cfg=cfg)
@@ -138,7 +139,9 @@ def test_a_truncated_history_gives_the_same_rows_up_to_its_end(unbroken: Path, t
     for row in short:
         whole = by_id[row["signal_id"]]
         # A settlement after the cut tells that the rates of a life were complete; nothing else may differ.
-        assert {k: v for k, v in whole.items() if k != "funding_known"} == {k: v for k, v in row.items() if k != "funding_known"}
+        assert {k: v for k, v in whole.items() if k != "funding_known"} == {
+            k: v for k, v in row.items() if k != "funding_known"
+        }
 
 
 def _only_candles(source: Path, target: Path) -> None:
@@ -170,8 +173,27 @@ def test_retro_over_the_same_candles_gives_the_same_rows_as_the_daemon(unbroken:
     assert again.get("written", 0) == 0, "a second run writes nothing"
 
 
-@pytest.mark.covers("rule 2", "rule 5", "rule 6", "rule 9", "rule 10", "rule 13", "rule 16", "rule 19a", "rule 19b", "rule 20",
-                    "rule 22", "rule 23", "rule 26", "rule 27", "I2", "I4", "D1", "D2", "D5")
+@pytest.mark.covers(
+    "rule 2",
+    "rule 5",
+    "rule 6",
+    "rule 9",
+    "rule 10",
+    "rule 13",
+    "rule 16",
+    "rule 19a",
+    "rule 19b",
+    "rule 20",
+    "rule 22",
+    "rule 23",
+    "rule 26",
+    "rule 27",
+    "I2",
+    "I4",
+    "D1",
+    "D2",
+    "D5",
+)
 @pytest.mark.parametrize("symbol", ["BTC/USDT:USDT", "SOL/USDT:USDT"])
 @pytest.mark.parametrize("tf", ["5m", "15m"])
 def test_an_outsider_finds_the_same_bars_signals_and_trades(unbroken: Path, symbol: str, tf: str) -> None:
@@ -186,8 +208,10 @@ def test_planted_flaw_one_tick_in_a_stop_is_seen_by_the_outsider(unbroken: Path,
     with sqlite3.connect(f"file:{unbroken}?mode=ro", uri=True) as con:
         con.execute("VACUUM INTO ?", (str(copy),))
     with sqlite3.connect(copy) as con:
-        con.execute("UPDATE signals SET sl = sl + tick WHERE n = (SELECT min(n) FROM signals WHERE timeframe = '5m' "
-                    "AND symbol = 'BTC/USDT:USDT')")
+        con.execute(
+            "UPDATE signals SET sl = sl + tick WHERE n = (SELECT min(n) FROM signals WHERE timeframe = '5m' "
+            "AND symbol = 'BTC/USDT:USDT')"
+        )
     assert check_db.compare(copy, "bitget", "BTC/USDT:USDT", "5m", _params()).differences
 
 

@@ -61,6 +61,6 @@ def ask(exchange: ReplayExchange, path: str, timeout: float = 5.0, **params: obj
         return answer.status, body, dict(answer.headers)
 
 
-def candles(exchange: ReplayExchange, path: str = "candles", symbol: str = "BTCUSDT", **params: object) -> list[list[Any]]:
-    """The rows of a bare request for 1m candles, as the server wrote them."""
+def candles(exchange: ReplayExchange, path: str = "candles", symbol: str = "BTCUSDT", **params: object) -> Any:
+    """The rows of a bare request for 1m candles, lists of texts as the server wrote them."""
     return ask(exchange, MIX + path, symbol=symbol, granularity="1m", productType="USDT-FUTURES", **params)[1]["data"]

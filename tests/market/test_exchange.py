@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,12 @@ def test_many_at_once_one_failure_stops_no_other(ready: Rig) -> None:
     good, bad, other = ready.ask(ready.exchange.gather(calls))
     assert isinstance(good, Page) and isinstance(other, Page) and len(good.rows) == len(other.rows) == 60
     assert isinstance(bad, Rejected)
+
+
+def test_exchange_can_be_used_from_another_thread_than_it_was_opened_in(ready: Rig) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(ready.candles).result().rows) == 10
+    assert len(ready.candles().rows) == 10
 
 
 def test_programming_error_among_many_is_raised(ready: Rig) -> None:
@@ -315,7 +322,7 @@ def test_wait_grows_with_each_ban_that_names_no_time_until_ten_quiet_minutes(rea
         with pytest.raises(Transient) as caught:
             ready.candles()
         waits.append(caught.value.retry_after)
-        ready.advance(caught.value.retry_after or 0)
+        ready.advance((caught.value.retry_after or 0) + 30)
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
     ready.advance(601)
     with pytest.raises(Transient) as caught:

@@ -19,6 +19,8 @@ from tests.market.replay_client import MIX, ask, candles, running
 BTC = "BTC/USDT:USDT"
 SOURCE = GeneratedMarket((BTC, "DOGE/USDT:USDT"), days=20)
 Cells = list[list[object]]
+Make = Callable[[Path, Bars], Path]
+Flaw = Callable[[Cells], Cells]
 
 
 def bars(minutes: int = 500, start: int = START, symbol: str = BTC) -> Bars:
@@ -61,8 +63,8 @@ def write_rates(path: Path, rates: list[tuple[int, float]]) -> Path:
 
 
 def same(a: object, b: Bars) -> bool:
-    return isinstance(a, Bars) and all(
-        np.array_equal(getattr(a, n), getattr(b, n)) for n in ("ts", "open", "high", "low", "close", "volume", "minutes"))
+    names = ("ts", "open", "high", "low", "close", "volume", "minutes")
+    return isinstance(a, Bars) and all(np.array_equal(getattr(a, n), getattr(b, n)) for n in names)
 
 
 @pytest.mark.parametrize(("name", "symbol", "timeframe"), [
@@ -95,7 +97,7 @@ def test_symbol_and_timeframe_come_from_the_name(name: str, symbol: str | None, 
     lambda path, data: write_zip(path / "x.zip", cells(data, 1000)),
 ])
 @pytest.mark.covers("rule 33")
-def test_every_format_and_unit_of_time_gives_the_same_candles(make: Callable[[Path, Bars], Path], tmp_path: Path) -> None:
+def test_every_format_and_unit_of_time_gives_the_same_candles(make: Make, tmp_path: Path) -> None:
     path = make(tmp_path, bars())
     assert same(read_file(path), bars())
     start, end = START + 120 * MINUTE + 1, START + 333 * MINUTE
@@ -129,7 +131,7 @@ def test_funding_files_are_recognised_and_put_on_the_minute(tmp_path: Path) -> N
         assert isinstance(none, Rates) and len(none) == 0
 
 
-def bend(row: int, column: int, value: object) -> Callable[[Cells], Cells]:
+def bend(row: int, column: int, value: object) -> Flaw:
     return lambda t: [[value if (i, j) == (row, column) else cell for j, cell in enumerate(r)] for i, r in enumerate(t)]
 
 
@@ -148,7 +150,7 @@ def bend(row: int, column: int, value: object) -> Callable[[Cells], Cells]:
     (lambda t: [*t[:4], t[4][:3], *t[5:]], 5, "not numbers"),
 ])
 @pytest.mark.covers("rule 33")
-def test_a_flawed_row_is_refused_with_file_and_row(flaw: Callable[[Cells], Cells], row: int, why: str, tmp_path: Path) -> None:
+def test_a_flawed_row_is_refused_with_file_and_row(flaw: Flaw, row: int, why: str, tmp_path: Path) -> None:
     table = cells(bars(20))
     assert len(read_file(write_csv(tmp_path / "clean.csv", table))) == 20
     path = write_csv(tmp_path / "bad.csv", flaw(table))
@@ -231,7 +233,7 @@ def test_the_longest_file_quoted_as_the_symbol_is_chosen_and_described(tmp_path:
     assert common_end(chosen) == START + 900 * MINUTE
     assert btc.describe() == ("BTC/USDT:USDT: b_spot-BTCUSDT-1m-2024.csv (spot), 900 minutes, 2024-01-01 00:00Z to "
                               "2024-01-01 14:59Z, funding e-BTCUSDT-funding-2024.parquet")
-    with pytest.raises(ConfigError, match="no 1m candles of ETH/USDT.*BTCUSD, BTCUSDT, DOGEUSDT"):
+    with pytest.raises(ConfigError, match=r"no 1m candles of ETH/USDT.*BTCUSD, BTCUSDT, DOGEUSDT"):
         choose_sources(tmp_path, ["ETH/USDT:USDT"])
     with pytest.raises(ConfigError, match="no such folder"):
         choose_sources(tmp_path / "none", [BTC])
@@ -247,7 +249,7 @@ def test_files_of_one_market_that_overlap_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "BTCUSDT-1m-2024-01.csv", cells(bars(10)))
     write_csv(tmp_path / "BTCUSDT-1m-2024-02.csv", cells(bars(10, START + 9 * MINUTE)))
     source = choose_sources(tmp_path, [BTC])[BTC]
-    with pytest.raises(DataError, match="2024-02.csv: overlaps"):
+    with pytest.raises(DataError, match=r"2024-02\.csv: overlaps"):
         read_source(source)
 
 

@@ -53,9 +53,10 @@ def noise_after(bars: Bars, i: int, seed: int) -> Bars:
     rng, rest = np.random.default_rng(seed), len(bars) - i - 1
     close = bars.close[i] * np.exp(rng.normal(0.0, 0.2, rest))
     high, low = close * (1.0 + rng.random(rest)), close * (1.0 - 0.5 * rng.random(rest))
-    return Bars(bars.tf, bars.ts, *(np.concatenate((old[: i + 1], new)) for old, new in (
+    o, h, low, c, v = (np.concatenate((old[: i + 1], new)) for old, new in (
         (bars.open, close), (bars.high, high), (bars.low, low), (bars.close, close),
-        (bars.volume, rng.lognormal(3.0, 1.0, rest)))), bars.minutes)  # type: ignore[arg-type]
+        (bars.volume, rng.lognormal(3.0, 1.0, rest))))
+    return Bars(bars.tf, bars.ts, o, h, low, c, v, bars.minutes)
 
 
 def mirrored(bars: Bars, about: float) -> Bars:

@@ -70,7 +70,9 @@ def test_refused_candidates_are_kept_and_impossible_ones_counted() -> None:
     refusals = Counter(c.refusal.split()[0] for c in candidates if c.refusal)
     assert refusals["cost_r"] > 0 and refusals["tp1_net"] > 0 and any(c.refusal is None for c in candidates)
     assert set(counts) <= {"sl_touched", "cost_hopeless", "levels_out_of_order", "qty_zero", "stop_too_wide", "no_atr"}
-    assert counts["sl_touched"] > 0 and counts["cost_hopeless"] > 0
+    assert counts["sl_touched"] > 0 and counts["cost_hopeless"] == 0
+    dear = decided(walk(1, 1500), 0, 1500, ALL, common=replace(strict, max_cost_r=0.03), counts=counts)
+    assert counts["cost_hopeless"] > 0 and all(c.cost_r <= 3 * 0.03 for c in dear)
 
 
 @pytest.mark.covers("rule 13", "rule 19c")

@@ -45,7 +45,7 @@ def test_planted_lookahead_is_caught(flaw: lookahead.Callable[[Bars, int], int])
 @pytest.mark.covers("I2")
 @pytest.mark.parametrize("twin", [lookahead.pivot_when_confirmed, lookahead.trailing_mean])
 def test_the_clean_twins_pass(twin: lookahead.Callable[[Bars, int], int]) -> None:
-    setups = [(toy("clean", twin), {})]
+    setups: lookahead.Setups = [(toy("clean", twin), {})]
     bars = walk(1, 900)
     assert leaks(bars, range(700, 760), setups) == []
     assert len(decided(bars, 700, 760, setups)) > 3

@@ -13,7 +13,7 @@ from tests.signals.markets import hilo, walk
 
 
 def found(bars: Bars, w: int = 1, lookback: int = 50, anchors: int = 3) -> list[tuple[int, int, int, int]]:
-    return [tuple(move) for move in impulses(bars, 0, len(bars), w, lookback, anchors, PLAIN)]
+    return [(*move,) for move in impulses(bars, 0, len(bars), w, lookback, anchors, PLAIN)]
 
 
 def pivots(highs: list[float], lows: list[float], w: int) -> list[int]:
