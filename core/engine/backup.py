@@ -54,7 +54,8 @@ def _check(source: Path, target: Path) -> None:
     size = source.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
     free = shutil.disk_usage(target.parent).free
     if free < size:
-        raise ArtifactError(f"not enough space in {target.parent}: the copy takes up to {_mb(size)}, {_mb(free)} are free")
+        raise ArtifactError(f"not enough space in {target.parent}: the copy takes up to {_mb(size)}, "
+                            f"{_mb(free)} are free")
 
 
 def _publish(part: Path, target: Path) -> None:

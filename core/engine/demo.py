@@ -91,7 +91,7 @@ def run(
     server = ReplayExchange(stage.source, clock)
     url = server.start()
     cfg = replace(cfg, symbols=symbols, exchange=replace(cfg.exchange, api_url=url, rate_limit_ms=0))
-    exchange = Exchange(cfg.exchange.id, clock, api_url=url, rate_limit_ms=0).open()
+    exchange = Exchange(cfg.exchange.id, clock, api_url=url, rate_limit_ms=0, pause=_at_once).open()
     ctx = Context(cfg, db, clock, exchange, label=stage.label, send_ungated=True, tell_all=True)
     try:
         ctx.ensure_rows()
@@ -113,6 +113,10 @@ def run(
         "market": stage.label,
         "until": timeframe.show_time(clock.now()),
     }
+
+
+async def _at_once(_seconds: float) -> None:
+    """A pause of virtual time takes none of ours."""
 
 
 def _resume(ctx: Context, start: int) -> int:

@@ -1,28 +1,31 @@
 """Two databases held against each other: do they tell the same signals and trades? (rule 31)"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core import timeframe
 from core.candles import Bars
-from core.engine import params
 from core.engine.inputs import bars_needed, setups_of, touched, warm_start
 from core.signals.decide import first_complete
-from core.store import candles, compare, funding, signals
-from core.store.candles import Con, Span
+from core.store import candles, funding, signals
+from core.store import compare as stored
+from core.store.candles import Con, Span, Stretch
 from core.store.compare import Event, Pair
 from core.store.db import Database
 from core.timeframe import MINUTE, show_time
 
 Key = tuple[str, str, str]  # exchange, symbol, timeframe
 Row = dict[str, Any]
+Bodies = Mapping[str, Mapping[str, Any]]
+Cut = tuple[int | None, int | None]
+Differs = tuple[str, str, str]  # field, value of A, value of B
 
-FREE_COLUMNS = ("n", "origin", "late")  # what two equal files may differ in
+FREE_COLUMNS = ("n", "origin", "late", "config_hash")  # what equal rows may differ in; the hash is told apart
 FUNDED_COLUMNS = ("funding_pct", "funding_known", "pnl_pct", "pnl_usd", "r_multiple")
 SHOWN = 10
 
@@ -55,29 +58,37 @@ class Difference(NamedTuple):
         return f"{self.id} (decided {show_time(self.decided_ts)}): {self.field}: A {self.a}, B {self.b}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Side:
     """What one file holds of a pair, and whether that file ever ran live."""
 
     con: Con
     pair: Pair
     live: bool
-    bodies: Mapping[str, Mapping[str, Any]]
-    stretch: candles.Stretch
+    bodies: Bodies
+    stretch: Stretch
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Found:
-    """What the comparison has found so far."""
+    """What the comparison has found so far. hashes: rows by the config_hash of A and B where they differ."""
 
-    differences: list[Difference]
-    counts: Counter[str]
-    notes: list[str]
-    hashes: tuple[set[str], set[str]]
-    ranges: list[Span]
+    differences: list[Difference] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=lambda: Counter(signals=0, trades=0))
+    notes: list[str] = field(default_factory=list)
+    ranges: list[Span] = field(default_factory=list)
+    hashes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    bodies: dict[str, Any] = field(default_factory=dict)
 
 
-def compare_files(path_a: Path | str, path_b: Path | str, start: int | None = None, end: int | None = None) -> DiffResult:
+class _Both(NamedTuple):
+    """The same thing of both files; None where a file lacks it."""
+
+    a: Any
+    b: Any
+
+
+def compare(path_a: Path | str, path_b: Path | str, start: int | None = None, end: int | None = None) -> DiffResult:
     """Compare signals, trades and their events of two databases over what both have decided; reads only.
 
     The common range of a (exchange, symbol, timeframe) is max(begin A, begin B) <= decided_ts <= the lesser
@@ -93,60 +104,50 @@ def compare_files(path_a: Path | str, path_b: Path | str, start: int | None = No
     are equal). Where the files know different funding rates of a trade's life, its funding and net columns
     are left out. A differing `config_hash` is told once and first.
     """
+    found = _Found()
     with ExitStack() as stack:
-        files = [Database(Path(path), readonly=True) for path in (path_a, path_b)]
-        for db in files:
+        cons = []
+        for path in (path_a, path_b):
+            db = Database(Path(path), readonly=True)
             stack.callback(db.close)
-        a, b = (db.con for db in files)
-        found = _Found([], Counter(signals=0, trades=0), [], (set(), set()), [])
-        bodies = signals.configs(a), signals.configs(b)
-        for key in _common(a, b, found.notes):
-            _compare_pair(key, (a, b), bodies, (start, end), found)
-    return _result(str(path_a), str(path_b), found, bodies)
-
-
-compare_ = compare_files
+            cons.append(db.con)
+        for key in _common(cons[0], cons[1], found.notes):
+            _compare_pair(key, cons[0], cons[1], (start, end), found)
+    return _result(str(path_a), str(path_b), found)
 
 
 def _common(a: Con, b: Con, notes: list[str]) -> list[Key]:
-    known = compare.symbols(a), compare.symbols(b)
+    known = stored.symbols(a), stored.symbols(b)
     for name, only in (("A", known[0] - known[1]), ("B", known[1] - known[0])):
         if only:
             notes.append(f"only in {name}: {', '.join(f'{symbol} ({exchange})' for exchange, symbol in sorted(only))}")
     order = list(timeframe.TIMEFRAMES)
-    both = compare.pairs(a).keys() & compare.pairs(b).keys()
+    both = stored.pairs(a).keys() & stored.pairs(b).keys()
     return sorted(both, key=lambda key: (key[0], key[1], order.index(key[2])))
 
 
-def _compare_pair(key: Key, cons: tuple[Con, Con], bodies: tuple[Any, Any], cut: tuple[int | None, int | None],
-                  found: _Found) -> None:
+def _compare_pair(key: Key, con_a: Con, con_b: Con, cut: Cut, found: _Found) -> None:
     # Each file is read in one short snapshot, so that a daemon may go on writing.
-    with compare.snapshot(cons[0]), compare.snapshot(cons[1]):
-        sides = [_side(con, key, body) for con, body in zip(cons, bodies, strict=True)]
-        if any(side is None for side in sides):
-            return
-        a, b = (side for side in sides if side is not None)
-        if not (a.pair.rows or b.pair.rows or a.pair.live_from or b.pair.live_from):
+    with stored.snapshot(con_a), stored.snapshot(con_b):
+        a, b = _side(con_a, key), _side(con_b, key)
+        if not any(x.pair.rows or x.pair.live_from is not None for x in (a, b)):
             return
         span = _range(key, a, b, cut, found.notes)
-        if span is None:
-            return
-        found.ranges.append(span)
-        _compare_rows(key, a, b, span, found)
+        if span is not None:
+            found.ranges.append(span)
+            found.bodies.update({**a.bodies, **b.bodies})
+            _compare_rows(key, a, b, span, found)
 
 
-def _side(con: Con, key: Key, bodies: Any) -> _Side | None:
-    pair = compare.pairs(con).get(key)
-    stretches = candles.stretches(con, key[0]).get(key[1])
-    if pair is None or not stretches:
-        return None
-    return _Side(con, pair, compare.has_live(con, key[0]), bodies, stretches[-1])
+def _side(con: Con, key: Key) -> _Side:
+    stretches = candles.stretches(con, key[0]).get(key[1], [Stretch(0, 0)])
+    return _Side(con, stored.pairs(con)[key], stored.has_live(con, key[0]), signals.configs(con), stretches[-1])
 
 
 # The common range
 
 
-def _range(key: Key, a: _Side, b: _Side, cut: tuple[int | None, int | None], notes: list[str]) -> Span | None:
+def _range(key: Key, a: _Side, b: _Side, cut: Cut, notes: list[str]) -> Span | None:
     # (first, last) decided_ts, both inclusive.
     begins = [_begin(key, side) for side in (a, b)]
     for name, begin in zip("AB", begins, strict=True):
@@ -186,89 +187,70 @@ def _bars(key: Key, side: _Side) -> Bars:
 
 
 def _compare_rows(key: Key, a: _Side, b: _Side, span: Span, found: _Found) -> None:
-    sides, revised = (a, b), _Revised(key, a, b)
-    rows = [{r["id"]: r for r in compare.signal_rows(s.con, key, *span)} for s in sides]
-    trades = [compare.trade_rows(s.con, key, *span) for s in sides]
-    events = [compare.event_rows(s.con, key, *span) for s in sides]
-    for side_rows, hashes in zip(rows, found.hashes, strict=True):
-        hashes.update(r["config_hash"] for r in side_rows.values())
-    for id in sorted(rows[0].keys() | rows[1].keys(), key=lambda id: ((rows[0].get(id) or rows[1][id])["decided_ts"], id)):
-        ours = _Both(*(r.get(id) for r in rows)), _Both(*(t.get(id) for t in trades)), _Both(*(e.get(id, []) for e in events))
-        if revised.touch(ours[0], ours[1]):
+    revised = _Revised(key, a, b)
+    rows = [{r["id"]: r for r in stored.signal_rows(x.con, key, *span)} for x in (a, b)]
+    trades = [stored.trade_rows(x.con, key, *span) for x in (a, b)]
+    events = [stored.event_rows(x.con, key, *span) for x in (a, b)]
+    for id in rows[0].keys() | rows[1].keys():
+        ours, lives = _Both(*(r.get(id) for r in rows)), _Both(*(t.get(id) for t in trades))
+        if revised.touch(ours, lives):
             found.counts["revised"] += 1
             continue
-        difference = _first(_row_differences(key, a, b, *ours, found.counts))
-        if difference is not None:
-            row = ours[0].a or ours[0].b
-            found.differences.append(Difference(row["decided_ts"], id, difference[0], *(_shown(x) for x in difference[1:])))
+        found.counts["signals"] += 1
+        first = next(_row(key, a, b, ours, lives, _Both(*(e.get(id, []) for e in events)), found), None)
+        if first is not None:
+            found.differences.append(Difference((ours.a or ours.b)["decided_ts"], id, *first))
 
 
-class _Both(NamedTuple):
-    """The same thing of both files; None where a file lacks it."""
+def _row(key: Key, a: _Side, b: _Side, rows: _Both, trades: _Both, events: _Both, found: _Found) -> Iterator[Differs]:
+    yield from _absent("the row itself", rows)
+    if rows.a["config_hash"] != rows.b["config_hash"]:
+        found.hashes[rows.a["config_hash"], rows.b["config_hash"]] += 1
+    yield from _columns(rows, FREE_COLUMNS)
+    yield from _absent("its trade", trades)
+    yield from _trade(key, a, b, trades, events, found.counts)
 
-    a: Any
-    b: Any
+
+def _absent(what: str, both: _Both) -> Iterator[Differs]:
+    if both.a is None or both.b is None:
+        yield what, "absent" if both.a is None else "present", "absent" if both.b is None else "present"
+
+
+def _columns(rows: _Both, left_out: Collection[str] = ()) -> Iterator[Differs]:
+    # Only columns that both files have: one may be of an older schema.
+    for name in rows.a:
+        if name not in left_out and name in rows.b and rows.a[name] != rows.b[name]:
+            yield name, _shown(rows.a[name]), _shown(rows.b[name])
 
 
 class _Revised:
     """Tells which rows saw a candle that was rewritten, in either file."""
 
     def __init__(self, key: Key, a: _Side, b: _Side) -> None:
-        self._size = timeframe.ms(key[2])
-        self._sides = []
+        self._tf, self._bodies = key[2], {**a.bodies, **b.bodies}
         self._end = max(x.pair.followed_ts or 0 for x in (a, b))
-        spans = [compare.revised_spans(x.con, *key) for x in (a, b)]
-        self._spans = sorted({*spans[0], *spans[1]})
-        if self._spans:  # the common case needs no bars
-            self._sides = [(_bars(key, x).ts.tolist(), x.bodies) for x in (a, b)]
-        self._tf = key[2]
+        self._spans = sorted({span for x in (a, b) for span in stored.revised_spans(x.con, *key)})
+        # The common case needs no bars.
+        self._opens = [_bars(key, x).ts.tolist() for x in (a, b)] if self._spans else []
 
     def touch(self, rows: _Both, trades: _Both) -> bool:
         if not self._spans:
             return False
-        ends = [trade["closed_ts"] for trade in trades if trade is not None]
-        end = max((self._end if ts is None else ts + MINUTE for ts in ends), default=self._end)
-        return touched(self._spans, min(self._warm(row) for row in rows if row is not None), max(end, self._decided(rows)))
+        known = [row for row in rows if row is not None]
+        closed = [trade["closed_ts"] for trade in trades if trade is not None]
+        ends = [self._end if ts is None else ts + MINUTE for ts in closed]
+        return touched(self._spans, min(map(self._warm, known)), max([known[0]["decided_ts"], *ends]))
 
     def _warm(self, row: Row) -> int:
         # Of the file with the sparser bars, whose window reaches further back.
-        bodies = [bodies[row["config_hash"]] for _, bodies in self._sides if row["config_hash"] in bodies]
-        needed = max(bars_needed(body, self._tf) for body in bodies)
-        return min(warm_start(opens, self._size, row["ts"], needed) for opens, _ in self._sides)
-
-    def _decided(self, rows: _Both) -> int:
-        return max(row["decided_ts"] for row in rows if row is not None)
-
-
-def _first(found: Iterator[tuple[str, Any, Any]]) -> tuple[str, Any, Any] | None:
-    return next(found, None)
-
-
-def _row_differences(key: Key, a: _Side, b: _Side, rows: _Both, trades: _Both, events: _Both,
-                     counts: Counter[str]) -> Iterator[tuple[str, Any, Any]]:
-    counts["signals"] += 1
-    if rows.a is None or rows.b is None:
-        yield "the row itself", "absent" if rows.a is None else "present", "absent" if rows.b is None else "present"
-        return
-    yield from _columns(rows, {*FREE_COLUMNS, "config_hash"})
-    if trades.a is None or trades.b is None:
-        yield "its trade", "absent" if trades.a is None else "present", "absent" if trades.b is None else "present"
-        return
-    yield from _trade_differences(key, a, b, trades, events, counts)
-
-
-def _columns(rows: _Both, left_out: set[str]) -> Iterator[tuple[str, Any, Any]]:
-    # Only columns that both files have: one may be of an older schema.
-    for name in rows.a:
-        if name not in left_out and name in rows.b and rows.a[name] != rows.b[name]:
-            yield name, rows.a[name], rows.b[name]
+        needed = bars_needed(self._bodies[row["config_hash"]], self._tf)
+        return min(warm_start(opens, timeframe.ms(self._tf), row["ts"], needed) for opens in self._opens)
 
 
 # Trades
 
 
-def _trade_differences(key: Key, a: _Side, b: _Side, trades: _Both, events: _Both,
-                       counts: Counter[str]) -> Iterator[tuple[str, Any, Any]]:
+def _trade(key: Key, a: _Side, b: _Side, trades: _Both, events: _Both, counts: Counter[str]) -> Iterator[Differs]:
     if a.pair.ended_ts != b.pair.ended_ts and "delisted" in (trades.a["exit_reason"], trades.b["exit_reason"]):
         counts["delisted"] += 1
         return
@@ -276,15 +258,13 @@ def _trade_differences(key: Key, a: _Side, b: _Side, trades: _Both, events: _Bot
     common = min(followed)
     if followed[0] != followed[1] and not any(_ended(trade, common) for trade in trades):
         counts["unfinished"] += 1
-        yield from _columns(_Both(*(_facts(trade, common) for trade in trades)), set())
+        yield from _columns(_Both(*(_facts(trade, common) for trade in trades)))
         yield from _events(_Both(*([e for e in side if e[0] < common] for side in events)))
         return
     counts["trades"] += 1
-    left_out: set[str] = set()
-    if _funding_differs(key, a, b, trades):
-        counts["funding"] += 1
-        left_out.update(FUNDED_COLUMNS)
-    yield from _columns(trades, left_out)
+    funded = _funding_differs(key, a, b, trades)
+    counts["funding"] += funded
+    yield from _columns(trades, FUNDED_COLUMNS if funded else ())
     yield from _events(events)
 
 
@@ -301,14 +281,17 @@ def _facts(trade: Row, common: int) -> Row:
     return facts
 
 
-def _events(events: _Both) -> Iterator[tuple[str, Any, Any]]:
+def _events(events: _Both) -> Iterator[Differs]:
     for n, (ours, theirs) in enumerate(zip_longest(*events), start=1):
         if ours != theirs:
             yield f"event {n}", _event(ours), _event(theirs)
 
 
 def _event(event: Event | None) -> str:
-    return "absent" if event is None else f"{event[1]} {show_time(event[0])} at {event[2]}, share {event[3]}, fee {event[4]}"
+    if event is None:
+        return "absent"
+    ts, name, price, share, fee = event
+    return f"{name} {show_time(ts)} at {price}, share {share}, fee {fee}"
 
 
 def _funding_differs(key: Key, a: _Side, b: _Side, trades: _Both) -> bool:
@@ -316,33 +299,31 @@ def _funding_differs(key: Key, a: _Side, b: _Side, trades: _Both) -> bool:
     if trade["opened_ts"] is None or trade["closed_ts"] is None:
         return False
     life = trade["opened_ts"], trade["closed_ts"]
-    inputs = [(funding.rates(s.con, key[0], key[1], *life), funding.known(s.con, key[0], key[1], *life, s.pair.funding_ts))
-              for s in (a, b)]
+    inputs = [(funding.rates(x.con, key[0], key[1], *life),
+               funding.known(x.con, key[0], key[1], *life, x.pair.funding_ts)) for x in (a, b)]
     return inputs[0] != inputs[1]
 
 
 # The report
 
 
-def _result(path_a: str, path_b: str, found: _Found, bodies: tuple[Any, Any]) -> DiffResult:
+def _result(path_a: str, path_b: str, found: _Found) -> DiffResult:
     differences = sorted(found.differences)
-    config = _config_line(found.hashes, bodies)
-    lines = [f"A = {path_a}, B = {path_b}", *([config] if config else [])]
+    lines = [f"A = {path_a}, B = {path_b}", *_config_lines(found)]
     if differences:
-        fields = Counter(d.field for d in differences)
+        by_field = ", ".join(f"{name} {n}" for name, n in Counter(d.field for d in differences).most_common())
         lines.append(f"first difference: {differences[0]}")
         lines += [f"also: {d}" for d in differences[1:SHOWN]]
-        lines.append(f"{len(differences)} rows differ, by first field: {', '.join(f'{name} {n}' for name, n in fields.most_common())}")
-    lines += found.notes
+        lines.append(f"{len(differences)} rows differ, by first field: {by_field}")
     counts = dict(found.counts) | {"differences": len(differences)} | {name: found.counts[name] for name in _SKIPS}
-    lines.append(_compared_line(found))
+    lines += [*found.notes, _compared(found)]
     lines += [f"{counts[name]} rows {why}" for name, why in _SKIPS.items() if counts[name]]
-    same = not differences and not config and bool(found.ranges)
-    lines.append("no difference" if same else "nothing could be compared" if not found.ranges else "the files differ")
+    same = bool(found.ranges) and not differences and not found.hashes
+    lines.append("no difference" if same else "the files differ" if found.ranges else "nothing could be compared")
     return DiffResult(same, lines, counts)
 
 
-def _compared_line(found: _Found) -> str:
+def _compared(found: _Found) -> str:
     counts = f"{found.counts['signals']} signals and {found.counts['trades']} whole trades compared"
     if not found.ranges:
         return counts
@@ -350,23 +331,21 @@ def _compared_line(found: _Found) -> str:
     return f"{counts} in {len(found.ranges)} series, decided from {show_time(first)} to {show_time(last)}"
 
 
-def _config_line(hashes: tuple[set[str], set[str]], bodies: tuple[Any, Any]) -> str | None:
-    if hashes[0] == hashes[1] or not (hashes[0] and hashes[1]):
-        return None
-    only = [sorted(hashes[0] - hashes[1]), sorted(hashes[1] - hashes[0])]
-    names = [", ".join(sorted(h)) for h in hashes]
-    line = f"the configurations differ: config_hash A {names[0]}, B {names[1]}"
-    if not (only[0] and only[1]):
-        return line
-    ours, theirs = (_flat(body[hash[0]]) for body, hash in zip(bodies, only, strict=True))
-    changed = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
-    return line + "".join(f"; {name}: A {ours.get(name)}, B {theirs.get(name)}" for name in changed[:3])
+def _config_lines(found: _Found) -> list[str]:
+    lines = []
+    for (ours, theirs), n in found.hashes.most_common():
+        a, b = _flat(found.bodies[ours]), _flat(found.bodies[theirs])
+        changed = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
+        lines.append(f"the configurations of {n} rows differ: config_hash A {ours}, B {theirs}"
+                     + "".join(f"; {name}: A {a.get(name)}, B {b.get(name)}" for name in changed[:3]))
+    return lines
 
 
 def _flat(body: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(body, Mapping):
         return {prefix: body}
-    return {name: value for key, item in body.items() for name, value in _flat(item, f"{prefix}.{key}" if prefix else key).items()}
+    parts = [_flat(item, f"{prefix}.{name}" if prefix else name) for name, item in body.items()]
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _shown(value: Any) -> str:

@@ -3,7 +3,7 @@
 from core.engine import announce
 from core.engine.context import Context
 from core.engine.sync import Synced
-from core.errors import Rejected, Transient
+from core.errors import Transient
 from core.notify import messages
 from core.store import runs
 from core.store.candles import Con
@@ -23,13 +23,13 @@ def watch(ctx: Context, now: int, done: Synced) -> None:
         since = runs.get(ctx.db.con, _DOWN)
         banned = runs.get(ctx.db.con, _BAN, 0)
     ban = ctx.exchange.banned_until if ctx.exchange else 0
-    gone = [s for s, e in done.errors.items() if isinstance(e, Rejected)]
+    gone = sorted(done.ended)
     if not away and since is None and ban == banned and not gone and not _clock_off(ctx):
         return
     with ctx.db.write() as con:
         runs.put(con, _BAN, ban)
         for symbol in gone:
-            _tell(ctx, con, f"gone:{symbol}", messages.symbol_gone(symbol), now)
+            _tell(ctx, con, f"gone:{symbol}:{now}", messages.symbol_gone(symbol), now)
         _outage(ctx, con, since, away, now)
         if _clock_off(ctx) and ctx.exchange:
             offset = ctx.exchange.clock_offset_ms or 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from core import timeframe
 from core.engine.context import Context
 from core.engine.execute import settle
+from core.engine.frontier import CONFIRM_MS
 from core.engine.pages import Stored, store_page
 from core.errors import DataError, Rejected, TraderError, Transient
 from core.market.exchange import Exchange, Page
@@ -16,6 +17,7 @@ from core.timeframe import DAY, HOUR, MINUTE
 log = logging.getLogger(__name__)
 
 MARKET_REFRESH = DAY
+_UNLISTED = "unlisted"
 FUNDING_OVERLAP = DAY  # a settlement may be published late
 
 
@@ -26,6 +28,7 @@ class Synced:
     stored: Stored = field(default_factory=Stored)
     errors: dict[str, TraderError] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
 
 
 def sync(ctx: Context, now: int, deadline: float) -> Synced:
@@ -68,6 +71,7 @@ def markets(ctx: Context, now: int, *, force: bool = False) -> None:
     with ctx.db.write(durable=False) as con:
         for symbol, info in found.items():
             candles.set_market(con, ctx.exchange_id, symbol, info, now)
+            candles.set_ended(con, ctx.exchange_id, symbol, None)  # it may have come back
 
 
 def _exchange(ctx: Context) -> Exchange:
@@ -133,19 +137,30 @@ def _next(page: Page, since: int, until: int) -> int | None:
 
 
 def _delisted(ctx: Context, exchange: Exchange, done: Synced, now: int) -> None:
-    gone = [s for s, error in done.errors.items() if isinstance(error, Rejected)]
-    if not gone:
+    # Gone is what two market lists at least 30 s apart leave out: one list may be cut short.
+    suspects = {s for s, error in done.errors.items() if isinstance(error, Rejected)} | set(
+        exchange.delisted(ctx.cfg.symbols)
+    )
+    with ctx.db.lock:
+        series = candles.series(ctx.db.con, ctx.exchange_id)
+        seen: dict[str, int] = runs.get(ctx.db.con, _UNLISTED, {})
+    suspects = {s for s in suspects if (s, "1m") in series and series[s, "1m"].ended_ts is None}
+    if not suspects and not seen:
         return
     try:
-        listed = exchange.run(exchange.markets(list(ctx.cfg.symbols)))
+        if suspects:
+            exchange.run(exchange.markets(sorted(suspects)))
     except TraderError as error:
-        log.warning("could not check whether %s are still listed: %s", ", ".join(gone), error)
+        log.warning("could not check whether %s are still listed: %s", ", ".join(sorted(suspects)), error)
         return
+    gone = {s: seen.get(s, now) for s in exchange.delisted(sorted(suspects))}
     with ctx.db.write() as con:
         stretches = candles.stretches(con, ctx.exchange_id)
-        for symbol in (s for s in gone if s not in listed and s in stretches):
+        runs.put(con, _UNLISTED, {s: first for s, first in gone.items() if now - first < CONFIRM_MS})
+        for symbol in (s for s, first in gone.items() if now - first >= CONFIRM_MS and s in stretches):
             candles.set_ended(con, ctx.exchange_id, symbol, stretches[symbol][-1].frontier - MINUTE)
             runs.log(con, now, "daemon", "symbol ended", symbol)
+            done.ended.add(symbol)
 
 
 def _funding(ctx: Context, exchange: Exchange, now: int, done: Synced) -> None:

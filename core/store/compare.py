@@ -15,7 +15,7 @@ from core.timeframe import TIMEFRAMES
 Row = Mapping[str, Any]
 Event = tuple[int, str, float | None, float, float]
 
-_IDS = "SELECT n FROM signals WHERE exchange = ? AND symbol = ? AND timeframe = ? AND decided_ts >= ? AND decided_ts <= ?"
+_OF_PAIR = "g.exchange = ? AND g.symbol = ? AND g.timeframe = ? AND g.decided_ts >= ? AND g.decided_ts <= ?"
 _NO_SPACE = ("disk is full", "disk I/O error")
 
 
@@ -36,25 +36,25 @@ class Pair:
 @contextmanager
 def snapshot(con: Con) -> Iterator[None]:
     """All reads inside see one state of the file; keep it short, since the WAL grows meanwhile."""
-    if con.in_transaction:
-        yield
-        return
-    con.execute("BEGIN")
+    begun = not con.in_transaction
+    if begun:
+        con.execute("BEGIN")
     try:
         yield
     finally:
-        if con.in_transaction:
+        if begun:
             con.execute("COMMIT")
 
 
 def pairs(con: Con) -> dict[tuple[str, str, str], Pair]:
     """Every (exchange, symbol, timeframe) but 1m."""
     found = con.execute(
-        "SELECT s.exchange, s.symbol, s.timeframe, s.id, m.id, s.live_from, m.ended_ts, y.scanned_ts, y.followed_ts, y.funding_ts, "
-        "EXISTS (SELECT 1 FROM signals g WHERE g.exchange = s.exchange AND g.symbol = s.symbol AND g.timeframe = s.timeframe) "
+        "SELECT s.exchange, s.symbol, s.timeframe, s.id, m.id, s.live_from, m.ended_ts, y.scanned_ts, y.followed_ts, "
+        "y.funding_ts, EXISTS (SELECT 1 FROM signals g WHERE g.exchange = s.exchange AND g.symbol = s.symbol "
+        "AND g.timeframe = s.timeframe) "
         "FROM series s JOIN series m ON m.exchange = s.exchange AND m.symbol = s.symbol AND m.timeframe = '1m' "
         "JOIN symbols y ON y.exchange = s.exchange AND y.symbol = s.symbol WHERE s.timeframe <> '1m'")
-    return {(r[0], r[1], r[2]): Pair(*r[3:10], bool(r[10])) for r in found}
+    return {(r[0], r[1], r[2]): Pair(*r[3:]) for r in found}
 
 
 def symbols(con: Con) -> set[tuple[str, str]]:
@@ -64,14 +64,13 @@ def symbols(con: Con) -> set[tuple[str, str]]:
 
 def signal_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> list[dict[str, Any]]:
     """Signals of (exchange, symbol, timeframe) with start <= decided_ts <= last, in the order they were decided."""
-    return row_dicts(con.execute("SELECT * FROM signals WHERE exchange = ? AND symbol = ? AND timeframe = ? "
-                                 "AND decided_ts >= ? AND decided_ts <= ? ORDER BY decided_ts, id", (*key, start, last)))
+    return row_dicts(con.execute(f"SELECT g.* FROM signals g WHERE {_OF_PAIR} ORDER BY g.decided_ts, g.id",
+                                 (*key, start, last)))
 
 
 def trade_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> dict[str, dict[str, Any]]:
     """Rows of the view `trades` by signal id, for the signals of `signal_rows`."""
-    found = row_dicts(con.execute("SELECT t.* FROM signals g JOIN trades t ON t.signal_id = g.id WHERE g.exchange = ? "
-                                  "AND g.symbol = ? AND g.timeframe = ? AND g.decided_ts >= ? AND g.decided_ts <= ?",
+    found = row_dicts(con.execute(f"SELECT t.* FROM signals g JOIN trades t ON t.signal_id = g.id WHERE {_OF_PAIR}",
                                   (*key, start, last)))
     return {row["signal_id"]: row for row in found}
 
@@ -80,7 +79,7 @@ def event_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> di
     """Money events (ts, event, price, fraction, fee_pct) in order, by signal id, for the signals of `signal_rows`."""
     found: dict[str, list[Event]] = {}
     for id, *event in con.execute("SELECT g.id, e.ts, e.event, e.price, e.fraction, e.fee_pct FROM events e "
-                                  f"JOIN signals g ON g.n = e.signal WHERE e.signal IN ({_IDS}) ORDER BY e.signal, e.leg",
+                                  f"JOIN signals g ON g.n = e.signal WHERE {_OF_PAIR} ORDER BY e.signal, e.leg",
                                   (*key, start, last)):
         found.setdefault(id, []).append((event[0], event[1], event[2], event[3], event[4]))
     return found
@@ -94,9 +93,10 @@ def positions(con: Con, ids: Sequence[int], columns: Sequence[str]) -> dict[int,
 
 
 def revised_spans(con: Con, exchange: str, symbol: str, timeframe: str) -> list[Span]:
-    """Spans [ts, ts + timeframe) of the minutes, and of the bars of `timeframe`, that were ever rewritten, ascending."""
-    found = con.execute("SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series WHERE s.exchange = ? "
-                        "AND s.symbol = ? AND s.timeframe IN ('1m', ?) ORDER BY r.ts", (exchange, symbol, timeframe))
+    """Spans [ts, ts + timeframe) of the minutes, and of the bars of `timeframe`, that were ever rewritten."""
+    found = con.execute("SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
+                        "WHERE s.exchange = ? AND s.symbol = ? AND s.timeframe IN ('1m', ?) ORDER BY r.ts",
+                        (exchange, symbol, timeframe))
     return [(ts, ts + TIMEFRAMES[name]) for ts, name in found]
 
 
@@ -110,8 +110,9 @@ def neighbour_configs(con: Con, exchange: str, decided_ts: int) -> set[str]:
     """config_hash of the live signals decided last before or at, and first at or after `decided_ts`."""
     found: set[str] = set()
     for sign, order in (("<=", "DESC"), (">=", "ASC")):
-        row = con.execute(f"SELECT config_hash FROM signals WHERE exchange = ? AND decided_ts {sign} ? AND origin = 'live' "
-                          f"ORDER BY decided_ts {order}, n {order} LIMIT 1", (exchange, decided_ts)).fetchone()
+        row = con.execute(f"SELECT config_hash FROM signals WHERE exchange = ? AND decided_ts {sign} ? "
+                          f"AND origin = 'live' ORDER BY decided_ts {order}, n {order} LIMIT 1",
+                          (exchange, decided_ts)).fetchone()
         found |= {row[0]} if row else set()
     return found
 
@@ -123,7 +124,8 @@ def set_revised(con: Con, values: Sequence[tuple[int, int]]) -> None:
 
 def table_counts(con: Con) -> dict[str, int]:
     """Rows of every table."""
-    names = [r[0] for r in con.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+    names = [r[0] for r in con.execute("SELECT name FROM sqlite_schema WHERE type = 'table' "
+                                       "AND name NOT LIKE 'sqlite_%' ORDER BY name")]
     return {name: con.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 
 

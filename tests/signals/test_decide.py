@@ -30,6 +30,7 @@ def test_warm_is_the_three_hundred_bars_with_the_whole_block_before_the_oldest()
     assert first_complete(bars, EPOCH + 1, 100, 0) == 256 + 299  # one ms short: a block later
     assert first_complete(bars, EPOCH - BLOCK_MS, 100, 0) == 299  # an older start: as soon as 300 bars exist
     assert first_complete(bars, EPOCH - BLOCK_MS, 401, 0) == 400  # the setup's own need
+    assert first_complete(bars, EPOCH + 10 * TF, 600, 0) == 609  # bars 10 to 609 are 600
     assert first_complete(bars, EPOCH, 100, 600) == 600
     assert first_complete(bars, EPOCH + 700 * TF, 100, 0) == 800  # never in these bars
     assert first_complete(bars.cut(0, 0), EPOCH, 100, 0) == 0

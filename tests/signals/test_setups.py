@@ -104,6 +104,24 @@ def test_compression_equals_the_slow_reference(seed: int, within: int, ema_side:
     assert sides("compression", bars, params) == expected
 
 
+TIGHT: dict[str, Any] = {"channel": 2, "ema_side": False, "bandwidth_period": 2, "bandwidth_lookback": 2,
+                         "bandwidth_rank_pct": 60.0, "within_bars": 1}
+
+
+@pytest.mark.covers("rule 5", "rule 19a", "rule 19b", "I1")
+@pytest.mark.parametrize(("name", "params"), [
+    ("donchian", donchian.DonchianParams(channel=2, ema_side=False)),
+    ("compression", compression.CompressionParams(**TIGHT)),
+    ("fibo_avwap", fibo_avwap.FiboAvwapParams()),
+])
+def test_a_decision_reads_no_more_bars_than_its_setup_says(name: str, params: Any) -> None:
+    bars, common = walk(11, 400), replace(COMMON, piv_window=1, lookback_candles=9, atr_period=1)
+    reach = REGISTRY[name].needs(common, params)
+    whole = {f.i for f in ran(name, bars, params, common, lo=20)[0]}
+    singly = {i for i in range(20, 400) if ran(name, bars.cut(i + 1 - reach, i + 1), params, common, lo=reach - 1)[0]}
+    assert whole == singly and len(whole) > 20
+
+
 @pytest.mark.covers("rule 19b")
 def test_compression_needs_narrow_bands_before_the_breakout_and_not_on_it() -> None:
     swings = [100.0 + (3.0 if k % 2 else -3.0) for k in range(150)]

@@ -1,0 +1,1 @@
+"""The doors: command lines parsed, answers printed. Every decision is made below, in the engine."""

@@ -1,0 +1,115 @@
+"""What may stand on a command line: the options every door has, and how dates, spans and names are read."""
+
+import argparse
+import difflib
+import re
+import sys
+from typing import Any, NoReturn
+
+from core import timeframe
+from core.errors import ConfigError
+
+COMMON: dict[str, Any] = {"config": "config.yaml", "db": None, "json": False, "log_level": None, "verbose": 0, "debug": False}
+LEVELS = ("debug", "info", "warning", "error")
+
+_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+
+
+class UsageError(Exception):
+    """The command line is well-formed but makes no sense; exit code 2, with this sentence."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows examples as written and suggests the nearest name for a wrong one."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", _Help)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and one line, then exit with 2."""
+        wrong = _CHOICE.search(message)
+        if wrong:
+            message += nearest(wrong[1], re.findall(r"'?([\w-]+)'?", wrong[2]))
+        self.print_usage(sys.stderr)
+        self.exit(2, f"error: {message}\n")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+def nearest(word: str, names: list[str]) -> str:
+    """`; did you mean X?`, or nothing when no name comes close."""
+    found = difflib.get_close_matches(word.lower(), [name.lower() for name in names], 1, 0.6)
+    by_lower = {name.lower(): name for name in names}
+    return f"; did you mean {by_lower[found[0]]}?" if found else ""
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Add what every door has. Absent ones are filled in by `settle`, so that they may stand before or after a command."""
+    group = parser.add_argument_group("every door has")
+    add = group.add_argument
+    add("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration (default: config.yaml)")
+    add("--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: app.db_path of the configuration)")
+    add("--json", action="store_true", default=argparse.SUPPRESS,
+        help="print one JSON object and nothing else on standard output")
+    add("--log-level", choices=LEVELS, default=argparse.SUPPRESS, help="how much is logged to standard error")
+    add("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="log more; twice for everything")
+    add("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+
+
+def settle(args: argparse.Namespace) -> argparse.Namespace:
+    """Fill in the common options that were not given."""
+    for name, value in COMMON.items():
+        if not hasattr(args, name):
+            setattr(args, name, value)
+    return args
+
+
+def moment(text: str) -> int:
+    """A UTC date or time of the command line, as ms."""
+    try:
+        return timeframe.parse_time(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def span(text: str) -> int:
+    """A duration of the command line (`90m`, `36h`, `3d`, `2w`), as ms."""
+    try:
+        return timeframe.parse_span(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def speed(text: str) -> float:
+    """Virtual seconds per second; `max` is infinite."""
+    try:
+        value = float("inf") if text == "max" else float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"not a speed: {text!r} (write max, or seconds per second such as 600)")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number from 1 on: {text!r}")
+    return int(text)
+
+
+def names(values: list[str] | None) -> list[str]:
+    """Names given as separate words or with commas between them."""
+    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
+
+
+def check_span(start: int | None, end: int | None, now: int | None = None) -> None:
+    """Refuse an end that is not after its start, and a start in the future (`now`, where it matters). Raises UsageError."""
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--end {timeframe.show_time(end)} is not after --start {timeframe.show_time(start)}")
+    if now is not None and start is not None and start >= now:
+        raise UsageError(f"--start {timeframe.show_time(start)} lies in the future (it is {timeframe.show_time(now)})")
