@@ -7,29 +7,32 @@ from pathlib import Path
 import numpy as np
 
 from core import timeframe
-from core.candles import Bars, MarketInfo, Row
+from core.candles import MarketInfo, Row
 from core.engine.context import Context
 from core.engine.execute import settle
 from core.engine.frontier import spans
 from core.engine.resample import resample
 from core.errors import ConfigError, DataError
 from core.market.importers import Rates, find_files, is_funding, read_batches, symbol_of, timeframe_of
-from core.market.recorded import choose_sources, contract_of, survey
+from core.market.recorded import choose_sources, contract_of
 from core.store import candles, funding, runs
-from core.store.candles import Con, Series, Span, Stretch
-from core.timeframe import MINUTE, show_time
+from core.store.candles import Con, Span, Stretch
+from core.timeframe import MINUTE, show_span, show_time
 
-BATCH = 10_000  # rows of one transaction: bounds memory and how long a reader's WAL grows
+BATCH = 10_000  # rows of one transaction
 GAP_REASON = "absent in imported file"
-INFERRED = 0  # info_ts of terms that no exchange has told: it is asked at the daemon's next start
+INFERRED = 0  # info_ts of terms that no exchange has told yet: the daemon asks at its next start
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
 class ImportResult:
-    """lines: what was chosen, stored and refused, for people. rows: candles and rates new to the file or
-    changed in it. gaps: absent minutes recorded. refused: files that were left out, with why."""
+    """What an import did.
+
+    lines: what was chosen, stored and refused, for people. rows: candles and rates new to the database or
+    changed in it. gaps: absent minutes recorded. refused: what was left out, each with why.
+    """
 
     lines: list[str] = field(default_factory=list)
     rows: int = 0
@@ -38,26 +41,35 @@ class ImportResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """A file to import under a symbol, read through once: rows, first and last ts; terms: whose file tells tick and lot."""
+class _Extent:
+    """A file read through once; step: the largest span (ms) that divides the distances of its rows."""
 
-    path: Path
-    symbol: str
     rows: int
     first: int
     last: int
+    step: int
     rates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to import under a symbol; terms: the file that tells tick and lot."""
+
+    path: Path
+    symbol: str
     terms: Path
+    extent: _Extent
 
 
 @dataclass(slots=True)
 class _Stored:
-    """What a file brought: new and rewritten rows, absent minutes, and the span that they touch."""
+    """What a file has brought so far; end: all minutes before it are done; dirty: the mark set for resampling."""
 
+    end: int | None = None
     fresh: int = 0
     revised: int = 0
     gaps: int = 0
-    touched: Span | None = None
+    dirty: Span | None = None
 
 
 def import_candles(ctx: Context, paths: Sequence[Path | str], symbol: str | None = None, tf: str | None = None,
@@ -65,126 +77,301 @@ def import_candles(ctx: Context, paths: Sequence[Path | str], symbol: str | None
     """Store 1m candles and funding rates of files and folders; idempotent, resumable by running it again.
 
     A folder gives one source for each configured symbol (or for `symbol`): the longest, as the replay
-    exchange chooses. A file named by itself is taken as it is. A file that breaks a rule anywhere is left out
-    as a whole; the others go on. progress: rows done and in all. Raises ConfigError for paths and names that
-    do not fit, DataError when no file at all could be taken.
+    exchange chooses. A file named by itself is taken as it is. A file with a bad row is left out as a whole;
+    the others go on. progress: rows done and in all. Raises ConfigError for paths and names that do not fit,
+    DataError when no file could be taken at all.
     """
     if tf is not None and timeframe.ms(tf) != MINUTE:
-        raise ConfigError(f"{tf} candles cannot be imported: only 1m ones are stored, larger bars are built from them")
-    done = ImportResult()
-    files = sorted(_chosen(ctx, [Path(p) for p in paths], symbol, tf, done), key=lambda f: (f.rates, f.symbol, f.first))
-    if not files:
-        raise DataError("nothing to import" + "".join(f"; {why}" for why in done.refused))
+        raise ConfigError(f"{tf} candles are not stored, only 1m ones: larger bars are built from them")
+    done, given = ImportResult(), [Path(p) for p in paths]
+    find_files(given)  # names a path that does not exist before anything is read
+    files = _files(ctx, given, symbol, done)
     _prepare(ctx, files)
-    total, before = sum(f.rows for f in files), 0
+    before, total = 0, sum(file.extent.rows for file in files)
     for file in files:
-        ticked = _counted(progress, before, total)
-        if file.rates:
+        if file.extent.rates:
             _import_rates(ctx, file, done)
         else:
-            _import_file(ctx, file, done, ticked)
-        before += file.rows
-        ticked(0)
-    bars = resample(ctx, {f.symbol for f in files})
-    done.lines += [f"{done.rows} rows new or changed, {done.gaps} minutes absent, {bars} larger bars built", *done.refused,
-                   *_hints(ctx, [Path(p) for p in paths], files)]
+            _import_file(ctx, file, done, lambda n, before=before: progress(before + n, total) if progress else None)
+        before += file.extent.rows
+        if progress:
+            progress(before, total)
+    return _finish(ctx, files, given, done)
+
+
+def _finish(ctx: Context, files: Sequence[_File], given: Sequence[Path], done: ImportResult) -> ImportResult:
+    bars = resample(ctx, {file.symbol for file in files})
+    if not any(line.startswith("stored") for line in done.lines):
+        raise DataError("nothing was imported: " + ("; ".join(done.refused) or "the files hold no rows"))
+    if done.rows:
+        with ctx.db.write(durable=False) as con:
+            runs.log(con, ctx.clock.now(), "user", "import-candles", ", ".join(str(path) for path in given))
+    done.lines += [*(f"refused {why}" for why in done.refused), *_hints(ctx, files, given),
+                   f"{done.rows} rows new or changed, {done.gaps} minutes absent, {bars} larger bars built"]
     return done
 
 
-def _counted(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
-    return lambda done: progress(before + done, total) if progress else None
+def _prepare(ctx: Context, files: Sequence[_File]) -> None:
+    with ctx.db.write(durable=False) as con:
+        candles.ensure(con, ctx.exchange_id, dict.fromkeys(file.symbol for file in files), ctx.timeframes)
 
 
 # Which files
 
 
-def _chosen(ctx: Context, paths: Sequence[Path], symbol: str | None, tf: str | None, done: ImportResult) -> list[_File]:
-    find_files(paths)  # names what does not exist before anything is read
-    named: list[tuple[Path, str, Path]] = []
-    for path in paths:
+def _files(ctx: Context, given: Sequence[Path], symbol: str | None, done: ImportResult) -> list[_File]:
+    named: dict[tuple[Path, str], Path] = {}
+    for path in given:
         if path.is_dir():
-            named += _of_folder(ctx, path, symbol, done)
+            named.update(_of_folder(ctx, path, symbol, done))
         else:
-            named.append((path, symbol or _named_symbol(ctx, path), path))
-    found = [_surveyed(ctx, path, name, tf, terms, done) for path, name, terms in dict.fromkeys(named)]
-    return [file for file in found if file is not None]
-
-
-def _of_folder(ctx: Context, folder: Path, symbol: str | None, done: ImportResult) -> list[tuple[Path, str, Path]]:
-    sources = survey(folder)
-    if not sources:
-        return _rates_of_folder(ctx, folder, symbol, done)
-    pairs = {_pair(source.symbol) for source in sources}
-    wanted = [symbol] if symbol else [s for s in ctx.cfg.symbols if _pair(s) in pairs]
-    if not wanted:
-        raise ConfigError(f"{folder} has candles of {', '.join(sorted(pairs))}, but none of the configured symbols "
-                          f"({', '.join(ctx.cfg.symbols)}): add one to `symbols`, or name it with --symbol")
-    others = sorted(pairs - {_pair(s) for s in wanted})
-    if others:
-        done.lines.append(f"{folder}: not configured, left out: {', '.join(others)}")
+            named[path, symbol or _named_symbol(ctx, path)] = path
     found = []
+    for (path, name), terms in named.items():
+        extent = _extent(path, done)
+        why = _objection(path, extent, ctx.clock.now()) if extent else None
+        if why:
+            done.refused.append(f"{path.name}: {why}")
+        elif extent and extent.rows:
+            found.append(_File(path, name, terms, extent))
+    return sorted(found, key=lambda file: (file.extent.rates, file.symbol, file.extent.first))
+
+
+def _of_folder(ctx: Context, folder: Path, symbol: str | None, done: ImportResult) -> dict[tuple[Path, str], Path]:
+    files = [path for path in find_files([folder]) if symbol_of(path.name)]
+    minutes = [path for path in files if not is_funding(path.name) and timeframe_of(path.name) in (None, "1m")]
+    done.refused += [f"{path.name}: {timeframe_of(path.name)} by its name; only 1m candles are stored"
+                     for path in files if path not in minutes and not is_funding(path.name)]
+    known = {_pair(symbol_of(path.name)) for path in minutes or files}
+    wanted = [symbol] if symbol else [s for s in ctx.cfg.symbols if _pair(s) in known]
+    if not wanted:
+        raise ConfigError(f"{folder} has no 1m candles or funding of a configured symbol ({', '.join(ctx.cfg.symbols)}); "
+                          f"it has: {', '.join(sorted(known)) or 'none'}. Add one to `symbols`, or name it with --symbol")
+    others = known - {_pair(s) for s in wanted}
+    if others and not symbol:
+        done.lines.append(f"left out, not configured: {', '.join(sorted(others))}")
+    return _sources(folder, wanted, done) if minutes else _rates_alone(files, wanted, done)
+
+
+def _sources(folder: Path, wanted: Sequence[str], done: ImportResult) -> dict[tuple[Path, str], Path]:
+    found = {}
     for name, source in choose_sources(folder, wanted).items():
-        done.lines.append(source.describe())
-        found += [(path, name, source.path) for path in (*source.paths, *source.funding)]
+        done.lines.append(f"chosen {source.describe()}")
+        found.update({(path, name): source.path for path in (*source.paths, *source.funding)})
     return found
 
 
-def _rates_of_folder(ctx: Context, folder: Path, symbol: str | None, done: ImportResult) -> list[tuple[Path, str, Path]]:
-    files = [path for path in find_files([folder]) if is_funding(path.name)]
-    wanted = [symbol] if symbol else list(ctx.cfg.symbols)
-    found = [(path, name, path) for name in wanted for path in _longest_rates(files, name, done)]
-    if not found:
-        raise ConfigError(f"{folder} has neither 1m candles nor funding rates of {', '.join(wanted)}")
+def _rates_alone(files: Sequence[Path], wanted: Sequence[str], done: ImportResult) -> dict[tuple[Path, str], Path]:
+    # The longest file of each symbol, and those before and after it: an archive may come by months.
+    found: dict[tuple[Path, str], Path] = {}
+    for name in wanted:
+        kept: list[_Extent] = []
+        extents = [(path, _extent(path, done)) for path in files if _pair(symbol_of(path.name)) == _pair(name)]
+        known = [(path, extent) for path, extent in extents if extent and extent.rates]
+        for path, extent in sorted(known, key=lambda item: (-item[1].rows, item[0].name)):
+            if all(extent.last < other.first or extent.first > other.last for other in kept):
+                kept.append(extent)
+                found[path, name] = path
     return found
 
 
-def _longest_rates(files: Sequence[Path], symbol: str, done: ImportResult) -> list[Path]:
-    # The longest file, and those before and after it: an archive may come by months.
-    kept: list[tuple[int, int, int, Path]] = []
-    known = [path for path in files if _pair(symbol_of(path.name) or "") == _pair(symbol)]
-    for extent in sorted((_extent(path, done) for path in known), key=lambda e: (-e[2], e[3].name)):
-        if extent[2] and all(extent[1] < first or extent[0] > last for first, last, _, _ in kept):
-            kept.append(extent)
-    return [path for *_, path in sorted(kept)]
-
-
-def _extent(path: Path, done: ImportResult) -> tuple[int, int, int, Path]:
-    times = [ts for piece in _read(path, done) for ts in (int(piece.ts[0]), int(piece.ts[-1]), len(piece))]
-    return (times[0], times[-2], sum(times[2::3]), path) if times else (0, 0, 0, path)
-
-
-def _pair(symbol: str) -> str:
-    return symbol.partition(":")[0]
+def _pair(symbol: str | None) -> str:
+    return (symbol or "").partition(":")[0]
 
 
 def _named_symbol(ctx: Context, path: Path) -> str:
-    swap = any(":" in symbol for symbol in ctx.cfg.symbols)
-    found = symbol_of(path.name, swap)
+    found = symbol_of(path.name, swap=any(":" in symbol for symbol in ctx.cfg.symbols))
     if found is None:
         raise ConfigError(f"{path.name}: its name tells no symbol: give it with --symbol")
     return found
 
 
-def _surveyed(ctx: Context, path: Path, symbol: str, tf: str | None, terms: Path, done: ImportResult) -> _File | None:
+def _extent(path: Path, done: ImportResult) -> _Extent | None:
     # The whole file is read before any of it is stored, so that a bad one leaves nothing behind.
-    rows, first, last, ones, rates = 0, 0, 0, 0, False
-    named = timeframe_of(path.name)
-    if named not in (None, "1m") and not is_funding(path.name):
-        done.refused.append(f"refused {path.name}: {named} by its name; only 1m candles are stored, larger bars are built from them")
-        return None
-    for piece in _read(path, done):
-        rates = isinstance(piece, Rates)
-        ones += int(np.count_nonzero(np.diff(piece.ts, prepend=last or int(piece.ts[0])) == MINUTE))
-        first, last, rows = first or int(piece.ts[0]), int(piece.ts[-1]), rows + len(piece)
-    why = _objection(ctx, rows, first, last, ones, rates)
-    if rows and why:
-        done.refused.append(f"refused {path.name}: {why}")
-        return None
-    return _File(path, symbol, rows, first, last, rates, terms) if rows else None
-
-
-def _read(path: Path, done: ImportResult) -> Iterator[Bars | Rates]:
+    rows, first, last, step, rates = 0, 0, 0, 0, is_funding(path.name)
     try:
-        yield from list(read_batches(path))
+        for piece in read_batches(path):
+            rates = isinstance(piece, Rates)
+            first, before = (first, last) if rows else (int(piece.ts[0]), int(piece.ts[0]))
+            step = int(np.gcd.reduce(np.diff(piece.ts, prepend=before), initial=step))
+            rows, last = rows + len(piece), int(piece.ts[-1])
     except DataError as error:
-        done.refused.append(f"refused {error}")
+        done.refused.append(str(error))
+        return None
+    return _Extent(rows, first, last, step, rates)
+
+
+def _objection(path: Path, extent: _Extent, now: int) -> str | None:
+    named = timeframe_of(path.name)
+    if extent.last + (0 if extent.rates else MINUTE) > now:
+        return f"its last row ({show_time(extent.last)}) lies in the future or had not closed"
+    if extent.rates or not extent.rows:
+        return None
+    if named not in (None, "1m"):
+        return f"{named} by its name; only 1m candles are stored, larger bars are built from them"
+    if extent.step > MINUTE:
+        return f"its rows lie {show_span(extent.step)} apart: not 1m candles"
+    return None
+
+
+# Candles
+
+
+def _import_file(ctx: Context, file: _File, done: ImportResult, progress: Callable[[int], None]) -> None:
+    resample(ctx, {file.symbol})  # what an import that was killed left unbuilt, before the stretches change
+    why = _beyond(ctx, file)
+    if why:
+        done.refused.append(f"{file.path.name}: {why}")
+        return
+    stored, rows_read = _Stored(), 0
+    _set_terms(ctx, file)
+    for rows in _batches(file.path):
+        with ctx.db.write(durable=False) as con:
+            _store(ctx, con, file.symbol, rows, stored)
+        rows_read += len(rows)
+        progress(rows_read)
+    done.rows += stored.fresh + stored.revised
+    done.gaps += stored.gaps
+    done.lines.append(
+        f"stored {file.symbol}: {file.path.name}: {file.extent.rows} minutes, {show_time(file.extent.first)} to "
+        f"{show_time(file.extent.last)}: {stored.fresh} new, {stored.revised} rewritten, {stored.gaps} absent")
+
+
+def _beyond(ctx: Context, file: _File) -> str | None:
+    # A hole behind the frontier would be decided over and walked over as if nothing had been traded in it.
+    with ctx.db.lock:
+        info = candles.symbols(ctx.db.con, ctx.exchange_id)[file.symbol]
+        known = candles.stretches(ctx.db.con, ctx.exchange_id).get(file.symbol)
+    if info.scanned_ts is None or not known or file.extent.first <= known[-1].frontier:
+        return None
+    return (f"it begins at {show_time(file.extent.first)}, and the minutes from {show_time(known[-1].frontier)} on are "
+            f"missing: this database has decided {file.symbol} up to there. Import or download those first")
+
+
+def _set_terms(ctx: Context, file: _File) -> None:
+    with ctx.db.lock:
+        known = candles.symbols(ctx.db.con, ctx.exchange_id)[file.symbol].market
+    if known is None:
+        terms = contract_of(file.terms)
+        with ctx.db.write(durable=False) as con:
+            candles.set_market(con, ctx.exchange_id, file.symbol, MarketInfo(terms.tick, terms.lot, terms.min_notional), INFERRED)
+
+
+def _batches(path: Path) -> Iterator[list[Row]]:
+    for piece in read_batches(path):
+        assert not isinstance(piece, Rates)  # the columns were the same throughout when the file was read through
+        columns = (piece.ts, piece.open, piece.high, piece.low, piece.close, piece.volume)
+        for a in range(0, len(piece), BATCH):
+            yield list(zip(*(column[a:a + BATCH].tolist() for column in columns), strict=True))
+
+
+def _store(ctx: Context, con: Con, symbol: str, rows: list[Row], stored: _Stored) -> None:
+    # One batch: rows, revisions, gaps, the stretch and the mark for resampling move together.
+    exchange, series = ctx.exchange_id, candles.series(con, ctx.exchange_id)
+    start, end = rows[0][0] if stored.end is None else stored.end, rows[-1][0] + MINUTE
+    known = candles.stretches(con, exchange).get(symbol, [])
+    one, frontier = series[symbol, "1m"].id, known[-1].frontier if known else end
+    there, gaps = set(candles.stored_times(con, one, start, end)), candles.gaps(con, exchange, symbol, start, end)
+    fresh = [row[0] for row in rows if row[0] not in there]
+    _, rewritten = candles.put_rows(con, one, rows, frontier)
+    healed = _heal(con, exchange, symbol, one, [ts for ts in fresh if gaps and _within(ts, gaps)], frontier)
+    absent = _absent(start, end, rows, there, gaps)
+    candles.add_gaps(con, exchange, symbol, absent, GAP_REASON)
+    _settle_pending(con, exchange, symbol, (start, end))
+    changed = [*fresh[:1], *fresh[-1:], *(row[0] for row in rewritten)]
+    touched = [*changed, *_cover(con, exchange, symbol, start, end, known)]
+    built = [series[symbol, tf].built_ts for tf in ctx.timeframes[1:]]
+    _mark(con, exchange, symbol, touched, built, stored)
+    stored.end = end
+    stored.fresh += len(fresh)
+    stored.revised += len(rewritten) + healed
+    stored.gaps += sum(b - a for a, b in absent) // MINUTE
+
+
+def _within(ts: int, found: Sequence[Span]) -> bool:
+    return any(a <= ts < b for a, b in found)
+
+
+def _heal(con: Con, exchange: str, symbol: str, series: int, times: Sequence[int], frontier: int) -> int:
+    # A minute that comes after its absence was recorded is a revision: decisions did without it.
+    for ts in times:
+        candles.heal_gap(con, exchange, symbol, ts)
+        candles.record_revision(con, series, (ts, None, None, None, None, None, None), frontier)
+    return len(times)
+
+
+def _absent(start: int, end: int, rows: Sequence[Row], there: set[int], gaps: Sequence[Span]) -> list[Span]:
+    if len(rows) * MINUTE == end - start:
+        return []
+    here = {row[0] for row in rows} | there
+    return spans(ts for ts in range(start, end, MINUTE) if ts not in here and not _within(ts, gaps))
+
+
+def _settle_pending(con: Con, exchange: str, symbol: str, done: Span) -> None:
+    # What was seen absent once needs no second look where the file has answered.
+    waiting = candles.pending(con, exchange).get(symbol)
+    if waiting:
+        left = [(x, y, seen) for a, b, seen in waiting for x, y in ((a, min(b, done[0])), (max(a, done[1]), b)) if x < y]
+        candles.set_pending(con, exchange, symbol, left)
+
+
+def _cover(con: Con, exchange: str, symbol: str, start: int, end: int, known: Sequence[Stretch]) -> list[int]:
+    """Join [start, end) with the stretches that it meets; returns minutes in buckets that its neighbours left open."""
+    met = [s for s in known if s.start <= end and s.frontier >= start]
+    for s in met:
+        candles.drop_stretch(con, exchange, symbol, s.start)
+    candles.set_stretch(con, exchange, symbol, min([start, *(s.start for s in met)]), max([end, *(s.frontier for s in met)]))
+    return [x for s in met if s.frontier > s.start
+            for x in (s.frontier, s.start) if start <= x < end and (s.start, s.frontier) != (start, end)]
+
+
+def _mark(con: Con, exchange: str, symbol: str, touched: Sequence[int], built: Sequence[int | None], stored: _Stored) -> None:
+    # One mark for the whole file, so that no bar is built from half of it. The newest stretch is built on from
+    # `built` anyway.
+    if not touched:
+        return
+    low, high = min(touched), max(touched) + MINUTE
+    if stored.dirty:
+        low, high = min(low, stored.dirty[0]), max(high, stored.dirty[1])
+        candles.clean(con, exchange, symbol, stored.dirty)
+    stored.dirty = (low, high)
+    candles.add_dirty(con, exchange, symbol, low, high)
+
+
+# Funding
+
+
+def _import_rates(ctx: Context, file: _File, done: ImportResult) -> None:
+    pieces = [piece for piece in read_batches(file.path) if isinstance(piece, Rates)]
+    rates = [pair for piece in pieces for pair in zip(piece.ts.tolist(), piece.rate.tolist(), strict=True)]
+    with ctx.db.write() as con:
+        changed = funding.add_rates(con, ctx.exchange_id, file.symbol, rates)
+        settled = _settle(ctx, con, file.symbol, changed) if changed else 0
+    done.rows += len(changed)
+    done.lines.append(f"stored {file.symbol}: {file.path.name}: {len(rates)} funding rates, {show_time(rates[0][0])} to "
+                      f"{show_time(rates[-1][0])}: {len(changed)} new or changed, {settled} trades recomputed")
+
+
+def _settle(ctx: Context, con: Con, symbol: str, changed: Sequence[int]) -> int:
+    # A trade between a rate known before and a new one has all its funding known now, so reach out to both sides.
+    info = candles.symbols(con, ctx.exchange_id)[symbol]
+    older = funding.rates(con, ctx.exchange_id, symbol, 0, changed[0] - 1)[-1:]
+    newer = funding.rates(con, ctx.exchange_id, symbol, changed[-1], ctx.clock.now())[:1]
+    since = older[0][0] if older else changed[0]
+    through = newer[0][0] if newer else changed[-1]
+    return settle(ctx, con, symbol, info, since, through)
+
+
+# Hints
+
+
+def _hints(ctx: Context, files: Sequence[_File], given: Sequence[Path]) -> list[str]:
+    lines = []
+    beside = {path.parent / "funding" for path in given if path.is_dir() and path.name != "funding"}
+    if not any(file.extent.rates for file in files):
+        lines += [f"funding rates lie beside the candles and were not given: import {folder} too"
+                  for folder in sorted(beside) if folder.is_dir()]
+    strange = sorted({file.symbol for file in files} - set(ctx.cfg.symbols))
+    if strange:
+        lines.append(f"stored, but scanned only once they stand in `symbols`: {', '.join(strange)}")
+    return lines

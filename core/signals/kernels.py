@@ -281,37 +281,32 @@ def breakout(high: Values, low: Values, close: Values, i: int, channel: int) -> 
     return 1 if above else -1
 
 
-def broken_out(high: Values, low: Values, close: Values, weights: Values, count: int, i: int, channel: int,
-               period: int, width: float, lookback: int, rank_pct: float, within: int, bands: Out) -> int:
-    """Evaluate the whole condition of rules 19a and 19b at bar i: +1 long, -1 short, 0 neither.
+def broken_out(high: Values, low: Values, close: Values, weights: Values, count: int, i: int, channel: int) -> int:
+    """Evaluate channel and EMA side of rule 19a at bar i: +1 long, -1 short, 0 neither.
 
-    count 0: no EMA side is asked. within 0: no squeeze is asked. The cheap test comes first.
+    count 0: no EMA side is asked. The cheap test comes first.
     """
     side = breakout(high, low, close, i, channel)
-    if side == 0:
-        return 0
-    if count > 0:
+    if side != 0 and count > 0:
         level = ema(close, weights, count, i)
         if not side * close[i] > side * level:
             return 0
-    if within > 0 and not squeezed(close, i, period, width, lookback, rank_pct, within, bands):
-        return 0
     return side
 
 
 def breakouts(high: Values, low: Values, close: Values, weights: Values, count: int, lo: int, hi: int,
               channel: int, period: int, width: float, lookback: int, rank_pct: float, within: int, bands: Out,
               out_bar: Marks, out_side: Marks) -> int:
-    """Find the bars of [lo, hi) at which the condition holds and at the bar before did not.
+    """Find the bars of [lo, hi) that break out while the bar before did not, the bands being narrow if asked.
 
-    Returns how many were written; the outputs hold hi - lo at most.
+    within 0: no squeeze is asked. Returns how many were written; the outputs hold hi - lo at most.
     """
     n = 0
     before = 0
     for i in range(lo - 1, hi):
-        side = broken_out(high, low, close, weights, count, i, channel, period, width, lookback, rank_pct, within,
-                          bands)
-        if i >= lo and side != 0 and side != before:
+        side = broken_out(high, low, close, weights, count, i, channel)
+        if i >= lo and side != 0 and side != before and (
+                within == 0 or squeezed(close, i, period, width, lookback, rank_pct, within, bands)):
             out_bar[n] = i
             out_side[n] = side
             n += 1

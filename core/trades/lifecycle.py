@@ -343,7 +343,7 @@ def walk(state: State, order: Order, ts: Sequence[int], o: Sequence[float], h: S
     """
     d = order.direction
     s, k, i, j = mirror_state(state, d), mirror_order(order), lo, -2
-    up, down = h, low
+    up, down = (h, low) if d > 0 else (low, h)
     while i < hi and s.status < TP:
         if s.status > PENDING:
             s, i, j = _glide(s, k, ts, up, down, i, hi, bar_close_ts, bar_atr, j)

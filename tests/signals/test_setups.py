@@ -99,8 +99,9 @@ def test_compression_equals_the_slow_reference(seed: int, within: int, ema_side:
     bars = walk(seed, 480)
     params = compression.CompressionParams(channel=10, bandwidth_lookback=60, within_bars=within, ema_side=ema_side)
     squeeze = (20, 2.0, 60, 20.0, within)
-    state = [slow.broken_out(bars, i, 10, ema_side, squeeze) for i in range(len(bars))]
-    expected = {i: state[i] for i in range(1, len(bars)) if state[i] and state[i - 1] != state[i]}
+    state = [slow.broken_out(bars, i, 10, ema_side, None) for i in range(len(bars))]
+    narrow = [slow.broken_out(bars, i, 10, ema_side, squeeze) for i in range(len(bars))]
+    expected = {i: state[i] for i in range(1, len(bars)) if narrow[i] and state[i - 1] != state[i]}
     assert sides("compression", bars, params) == expected
 
 

@@ -31,11 +31,10 @@ def needs(common: Common, params: CompressionParams) -> int:
 @setup("compression", params=CompressionParams, timeframes=("4h",), needs=needs)
 def find(bars: Bars, lo: int, hi: int, ind: Indicators, common: Common, params: CompressionParams, kernels: Kernels,
          counts: Counter[str]) -> list[Found]:
-    """Find each bar of [lo, hi) that breaks out of narrow bands (rule 19b).
+    """Find the breakouts of donchian that come out of narrow bands (rule 19b).
 
-    "The bar before was not already so" covers the whole condition: channel, side of EMA(200) and
-    narrow bands on one of the bars before (counted from that bar), for the same direction. So a
-    breakout whose bands were not yet seen to be narrow at the bar before is still a first one.
+    The narrow bands come in addition: "the bar before was not already so" speaks of channel and side of
+    EMA(200), as it does for donchian, so every candidate here is one there with the same parameters.
     """
     squeeze = donchian.Squeeze(params.bandwidth_period, params.bandwidth_std, params.bandwidth_lookback,
                                params.bandwidth_rank_pct, params.within_bars)

@@ -1,0 +1,172 @@
+"""`status`: ten lines on what the daemon does, what is open, and why nothing was sent today."""
+
+import fcntl
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from core.cli import funnel, opening, warmup
+from core.cli.screen import Out, counted, size
+from core.engine.context import Context
+from core.store import candles, reports, runs
+from core.timeframe import DAY, HOUR, MINUTE, floor, show_span, show_time
+
+STALE = 5 * MINUTE  # a finished minute older than this is worth a colour
+_TICK = ("incremental_sync", "resample", "scan_signals", "execute_signals")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Print the status; reads only, and works while the daemon runs."""
+    cfg = opening.config(args)
+    with opening.reader(args, cfg) as ctx:
+        facts = gather(ctx)
+    out.result(facts)
+    for line in lines(facts, out):
+        out.say(line)
+    return 0
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the writer's lock of a database, or None. Never waits, and never takes the lock."""
+    try:
+        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(os.pread(fd, 400, 0).decode("utf-8", "replace"))
+    finally:
+        os.close(fd)
+    return None
+
+
+def gather(ctx: Context) -> dict[str, Any]:
+    """All that status shows, as plain values; times in ms UTC."""
+    now = ctx.clock.now()
+    con, today = ctx.db.con, floor(now, DAY)
+    with ctx.db.lock:
+        facts = {
+            "db": str(ctx.db.path), "now": now, "exchange": ctx.exchange_id, "daemon": holder(ctx.db.path),
+            "replayed": runs.get(con, opening.VIRTUAL) is not None,
+            "last_runs": reports.last_runs(con), "last_error": reports.last_error(con),
+            "bad_runs_today": reports.bad_runs(con, today, now + DAY),
+            "frontiers": {s: known[-1].frontier for s, known in candles.stretches(con, ctx.exchange_id).items()},
+            "exchange_down_since": runs.get(con, "exchange_down_since"), "banned_until": runs.get(con, "banned_until", 0),
+            "unfinished": reports.unfinished(con, ctx.exchange_id),
+            "closed_today": reports.closed_between(con, ctx.exchange_id, today, today + DAY),
+            "alerts": reports.alerts(con, today), "gaps": reports.gap_summary(con, ctx.exchange_id),
+            "file_bytes": _bytes(ctx.db.path), "wal_bytes": _bytes(ctx.db.path.with_name(ctx.db.path.name + "-wal"))}
+        warmth = warmup.of(ctx)
+        seen = funnel.of(ctx, now)
+    state = {"running": facts["daemon"] is not None, "down_since": facts["exchange_down_since"], "alerts": facts["alerts"],
+             "send_ungated": ctx.send_ungated or facts["replayed"]}
+    return {**facts, "symbols": list(ctx.cfg.symbols), "telegram": ctx.cfg.notify.telegram.enabled,
+            "timeframes": [{**_fields(w), "text": w.describe()} for w in warmth],
+            "today": {**_fields(seen), "text": seen.describe()}, "why": funnel.silence(ctx.cfg, seen, warmth, state)}
+
+
+def lines(facts: dict[str, Any], out: Out) -> list[str]:
+    """The ten lines."""
+    paint = out.out.paint
+    head = f"{facts['db']} · {facts['exchange']} · {show_time(facts['now'])}"
+    rows = [
+        ("Daemon", _daemon(facts)), ("Candles", _candles(facts)), ("Exchange", _exchange(facts)),
+        ("Timeframes", "; ".join(t["text"] for t in facts["timeframes"])), ("Plans", _plans(facts)),
+        ("Today", facts["today"]["text"]), ("Alerts", facts["why"]), ("Outbox", _outbox(facts)), ("Gaps", _gaps(facts)),
+        ("File", f"{size(facts['file_bytes'])}, WAL {size(facts['wal_bytes'])}"), ("Last error", _error(facts))]
+    return [paint(head, "bold"), *(f"{paint(f'{name:<11}', 'dim')}{text}" for name, text in rows)]
+
+
+def _daemon(facts: dict[str, Any]) -> str:
+    state = f"running ({facts['daemon']})" if facts["daemon"] else "not running"
+    ticks = [r for r in facts["last_runs"] if r["job"] in _TICK]
+    if not ticks:
+        return f"{state}; it has not worked on this file yet"
+    last = max(r["ended_ts"] or r["due_ts"] for r in ticks)
+    stages = ", ".join(f"{r['job']} {_outcome(r)}" for r in sorted(ticks, key=lambda r: _TICK.index(r["job"])))
+    return f"{state}; last tick {_ago(facts['now'], last)}: {stages}"
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    return str(run["rows"] or 0) if run["state"] == "ok" else run["state"].upper()
+
+
+def _candles(facts: dict[str, Any]) -> str:
+    known = {s: ts for s, ts in facts["frontiers"].items() if s in facts["symbols"]}
+    if not known:
+        return "none yet: the daemon or `python download_data.py` fetches them"
+    behind = min(known, key=lambda s: known[s])
+    age = facts["now"] - known[behind]
+    text = f"{len(known)} of {counted(len(facts['symbols']), 'symbol')}; last finished minute {show_time(known[behind] - MINUTE)}"
+    slow = f", {behind} is the last" if max(known.values()) != known[behind] else ""
+    return f"{text}, {show_span(max(0, age))} old{slow}{' (outdated history)' if age > STALE else ''}"
+
+
+def _exchange(facts: dict[str, Any]) -> str:
+    if facts["replayed"]:
+        return "a replayed market, not the real exchange"
+    if facts["exchange_down_since"] is not None:
+        return f"no answer since {show_time(facts['exchange_down_since'])}; tried every minute, caught up by itself"
+    if facts["banned_until"] > facts["now"]:
+        return f"asks to wait until {show_time(facts['banned_until'])}"
+    return "answers" if facts["last_runs"] else "not asked yet"
+
+
+def _plans(facts: dict[str, Any]) -> str:
+    left = dict(facts["unfinished"])
+    shadow, pending = left.pop("shadow", 0), left.pop("PENDING", 0)
+    parts = [f"{sum(left.values())} open" + (f" ({', '.join(f'{n} {name}' for name, n in left.items())})" if left else ""),
+             f"{pending} pending", f"{shadow} refused ones followed on paper"]
+    closed = facts["closed_today"]
+    result = f", net {closed['net_r']:+.2f} R over {counted(closed['filled'], 'fill')}" if closed["filled"] else ""
+    return ", ".join(parts) + f"; {closed['closed']} ended today{result}"
+
+
+def _outbox(facts: dict[str, Any]) -> str:
+    alerts = facts["alerts"]
+    states = ", ".join(f"{n} {state}" for state, n in sorted(alerts["states"].items())) or "empty"
+    channel = "Telegram" if facts["telegram"] else "Telegram is off (notify.telegram.enabled), the console shows alerts"
+    waits = f"; waiting since {show_time(alerts['waiting_since'])}" if alerts["waiting"] else ""
+    return f"{states}{waits}; {alerts['trouble'] or channel}"
+
+
+def _gaps(facts: dict[str, Any]) -> str:
+    found = facts["gaps"]
+    if not found:
+        return "none recorded"
+    total, minutes = sum(g["gaps"] for g in found), sum(g["minutes"] for g in found)
+    return f"{counted(total, 'gap')}, {counted(minutes, 'minute')} in {counted(len(found), 'symbol')}; the newest ends " \
+           f"{show_time(max(g['last_ts'] for g in found))}"
+
+
+def _error(facts: dict[str, Any]) -> str:
+    error = facts["last_error"]
+    if error is None:
+        return "none"
+    today = ", ".join(f"{n} {state}" for state, n in sorted(facts["bad_runs_today"].items()))
+    text = str(error["error"] or "no reason given").splitlines()[0][:200]
+    return f"{_ago(facts['now'], error['ended_ts'] or error['due_ts'])}, {error['job']} {error['state']}: {text}" \
+           + (f" (today {today})" if today else "")
+
+
+def _ago(now: int, ts: int) -> str:
+    return f"{show_span(now - ts)} ago" if 0 <= now - ts < 48 * HOUR else show_time(ts)
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _named(text: str) -> str:
+    try:
+        seen = json.loads(text)
+        return f"{seen['who']}, process {seen['pid']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
