@@ -171,7 +171,7 @@ _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[t
     "inspect": (None, (("", "the configured database"), ("--db data/demo.db --json", "another one, for a script"))),
     "analyze": (_analyze, (("", "all that closed"), ("--start 2024-05-01 --end 2024-06-01", "one month"),
                            ("--csv trades.csv", "and every trade for a spreadsheet"))),
-    "reconcile": (_decided, (("", "every live signal"), ("--start 2024-05-01", "those decided since"))),
+    "reconcile": (_decided, (("", "live signals of the last 24 hours"), ("--start 2024-05-01", "those decided since"))),
     "diff": (_diff, (("a.db b.db", "their common range"), ("a.db b.db --start 2024-05-01", "only later decisions"))),
     "test-alert": (None, (("", "to notify.telegram.chat_id, or list the chats that wrote to the bot"),
                           ("--json", "the same for a script"))),

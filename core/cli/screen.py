@@ -27,8 +27,8 @@ class Screen:
         return self._stream.encoding or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether a person is watching."""
-        return self.tty
+        """What a channel asks before it paints: a terminal, and colours are wanted."""
+        return self.colour
 
     def write(self, text: str) -> int:
         """Write text as it is, after clearing the drawn line."""

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.store import candles, reports, runs
 from core.timeframe import DAY, HOUR, MINUTE, floor, show_span, show_time
 
 STALE = 5 * MINUTE  # a finished minute older than this is worth a colour
-_TICK = ("incremental_sync", "resample", "scan_signals", "execute_signals")
+_TICK = {"incremental_sync": "sync", "resample": "resample", "scan_signals": "scan", "execute_signals": "execute"}
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -64,8 +65,8 @@ def gather(ctx: Context) -> dict[str, Any]:
     state = {"running": facts["daemon"] is not None, "down_since": facts["exchange_down_since"], "alerts": facts["alerts"],
              "send_ungated": ctx.send_ungated or facts["replayed"]}
     return {**facts, "symbols": list(ctx.cfg.symbols), "telegram": ctx.cfg.notify.telegram.enabled,
-            "timeframes": [{**_fields(w), "text": w.describe()} for w in warmth],
-            "today": {**_fields(seen), "text": seen.describe()}, "why": funnel.silence(ctx.cfg, seen, warmth, state)}
+            "timeframes": [{**asdict(w), "text": w.describe()} for w in warmth],
+            "today": {**asdict(seen), "text": seen.describe()}, "why": funnel.silence(ctx.cfg, seen, warmth, state)}
 
 
 def lines(facts: dict[str, Any], out: Out) -> list[str]:
@@ -73,9 +74,9 @@ def lines(facts: dict[str, Any], out: Out) -> list[str]:
     paint = out.out.paint
     head = f"{facts['db']} · {facts['exchange']} · {show_time(facts['now'])}"
     rows = [
-        ("Daemon", _daemon(facts)), ("Candles", _candles(facts)), ("Exchange", _exchange(facts)),
+        ("Daemon", _daemon(facts)), ("Exchange", _exchange(facts)), ("Candles", f"{_candles(facts)}; {_gaps(facts)}"),
         ("Timeframes", "; ".join(t["text"] for t in facts["timeframes"])), ("Plans", _plans(facts)),
-        ("Today", facts["today"]["text"]), ("Alerts", facts["why"]), ("Outbox", _outbox(facts)), ("Gaps", _gaps(facts)),
+        ("Today", facts["today"]["text"]), ("Alerts", facts["why"]), ("Outbox", _outbox(facts)),
         ("File", f"{size(facts['file_bytes'])}, WAL {size(facts['wal_bytes'])}"), ("Last error", _error(facts))]
     return [paint(head, "bold"), *(f"{paint(f'{name:<11}', 'dim')}{text}" for name, text in rows)]
 
@@ -86,7 +87,7 @@ def _daemon(facts: dict[str, Any]) -> str:
     if not ticks:
         return f"{state}; it has not worked on this file yet"
     last = max(r["ended_ts"] or r["due_ts"] for r in ticks)
-    stages = ", ".join(f"{r['job']} {_outcome(r)}" for r in sorted(ticks, key=lambda r: _TICK.index(r["job"])))
+    stages = ", ".join(f"{_TICK[r['job']]} {_outcome(r)}" for r in sorted(ticks, key=lambda r: list(_TICK).index(r["job"])))
     return f"{state}; last tick {_ago(facts['now'], last)}: {stages}"
 
 
@@ -136,10 +137,9 @@ def _outbox(facts: dict[str, Any]) -> str:
 def _gaps(facts: dict[str, Any]) -> str:
     found = facts["gaps"]
     if not found:
-        return "none recorded"
+        return "no gaps"
     total, minutes = sum(g["gaps"] for g in found), sum(g["minutes"] for g in found)
-    return f"{counted(total, 'gap')}, {counted(minutes, 'minute')} in {counted(len(found), 'symbol')}; the newest ends " \
-           f"{show_time(max(g['last_ts'] for g in found))}"
+    return f"{counted(total, 'gap')} of {counted(minutes, 'minute')}, the newest until {show_time(max(g['last_ts'] for g in found))}"
 
 
 def _error(facts: dict[str, Any]) -> str:
@@ -167,6 +167,3 @@ def _named(text: str) -> str:
     except (ValueError, KeyError, TypeError):
         return "another process"
 
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core import timeframe
 from core.engine.context import Context
 from core.engine.frontier import CONFIRM_MS
-from core.engine.pages import store_page
+from core.engine.pages import ask, store_page
 from core.errors import TraderError, Transient
 from core.market.exchange import Exchange
 from core.store import candles, runs
@@ -17,6 +17,8 @@ from core.timeframe import DAY, MINUTE
 FIRST_DAYS = 3  # warms the 5m timeframe up: live within minutes
 OLD_PAGE, NEW_PAGE = 200, 1000
 BYTES_PER_MINUTE = 62  # a 1m row and its share of the derived bars, measured on real candles
+
+Window = tuple[int, int]  # where the next page begins; from where on all was answered without a fault
 
 Progress = Callable[[int, int], None]  # minutes done, minutes in all
 
@@ -117,7 +119,7 @@ def _fill(
     keep_going: Callable[[], bool],
 ) -> Iterator[int]:
     todo = {s: spans[0] for s in symbols if (spans := _missing(ctx, s, start, end))}
-    cursor = {s: span[0] for s, span in todo.items()}
+    cursor = {s: (span[0], span[0]) for s, span in todo.items()}
     _begin(ctx, todo)
     while cursor and keep_going():
         yield _page_each(ctx, cursor, todo, failed)
@@ -137,14 +139,14 @@ def _begin(ctx: Context, todo: dict[str, tuple[int, int]]) -> None:
 
 
 def _page_each(
-    ctx: Context, cursor: dict[str, int], todo: dict[str, tuple[int, int]], failed: dict[str, TraderError]
+    ctx: Context, cursor: dict[str, Window], todo: dict[str, tuple[int, int]], failed: dict[str, TraderError]
 ) -> int:
     exchange = _exchange(ctx)
     asked = list(cursor.items())
     # One minute more than the piece, so that its last minute is seen beside the next one.
     pages = exchange.run(
         exchange.gather(
-            [exchange.candles(s, since, todo[s][1] + MINUTE, ctx.cfg.backfill.batch_limit) for s, since in asked]
+            [ask(exchange, s, since, todo[s][1] + MINUTE, ctx.cfg.backfill.batch_limit) for s, (since, _) in asked]
         )
     )
     now, fetched = ctx.clock.now(), 0
@@ -152,7 +154,7 @@ def _page_each(
         series = candles.series(con, ctx.exchange_id)
         known = candles.stretches(con, ctx.exchange_id)
         pending = candles.pending(con, ctx.exchange_id)
-        for (symbol, since), page in zip(asked, pages, strict=True):
+        for (symbol, (since, answered)), page in zip(asked, pages, strict=True):
             if isinstance(page, TraderError):
                 failed[symbol] = page
                 del cursor[symbol]
@@ -165,14 +167,15 @@ def _page_each(
                 series[symbol, "1m"].id,
                 home,
                 page.rows,
-                None if page.faults else since,
+                None if page.faults else answered,
                 pending.get(symbol, ()),
                 now,
             )
             following = page.rows[-1][0] + MINUTE if page.rows else page.end_asked
             fetched += max(0, min(page.end_asked, todo[symbol][1]) - since) // MINUTE
-            cursor[symbol] = max(following, min(page.end_asked, todo[symbol][1]))
-            if cursor[symbol] >= todo[symbol][1] or page.end_asked <= since:
+            following = max(following, min(page.end_asked, todo[symbol][1]))
+            cursor[symbol] = (following, following if page.faults else answered)
+            if following >= todo[symbol][1] or page.end_asked <= since:
                 del cursor[symbol]
     return fetched
 

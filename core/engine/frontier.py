@@ -31,7 +31,7 @@ def judge(asked: Span, stored: Iterable[int], gaps: Iterable[Span], pending: Seq
     confirmed = [t for t in missing if now - first_seen.get(t, now) >= CONFIRM_MS]
     done = set(confirmed)
     waiting = [(t, first_seen.get(t, now)) for t in missing if t not in done]
-    return Judged(spans(confirmed), _joined([*_outside(pending, asked), *((t, t + MINUTE, s) for t, s in waiting)]))
+    return Judged(spans(confirmed), _joined([*outside(pending, asked), *((t, t + MINUTE, s) for t, s in waiting)]))
 
 
 def walk(frontier: int, stored: Iterable[int], gaps: Sequence[Span]) -> int:
@@ -61,11 +61,11 @@ def _minutes(gaps: Iterable[Span], inside: Span) -> set[int]:
     return {t for a, b in gaps for t in range(max(a, inside[0]), min(b, inside[1]), MINUTE)}
 
 
-def _outside(pending: Iterable[Pending], asked: Span) -> list[Pending]:
-    # What this page says nothing about stays as it was.
+def outside(pending: Iterable[Pending], span: Span) -> list[Pending]:
+    """The parts of `pending` that lie outside `span`: what a page says nothing about, or what is still waited for."""
     left = []
     for a, b, first in pending:
-        left += [(x, y, first) for x, y in ((a, min(b, asked[0])), (max(a, asked[1]), b)) if x < y]
+        left += [(x, y, first) for x, y in ((a, min(b, span[0])), (max(a, span[1]), b)) if x < y]
     return left
 
 

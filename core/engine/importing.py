@@ -92,11 +92,15 @@ def import_candles(ctx: Context, paths: Sequence[Path | str], symbol: str | None
         if file.extent.rates:
             _import_rates(ctx, file, done)
         else:
-            _import_file(ctx, file, done, lambda n, before=before: progress(before + n, total) if progress else None)
+            _import_file(ctx, file, done, _from(progress, before, total))
         before += file.extent.rows
         if progress:
             progress(before, total)
     return _finish(ctx, files, given, done)
+
+
+def _from(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+    return lambda n: progress(before + n, total) if progress else None
 
 
 def _finish(ctx: Context, files: Sequence[_File], given: Sequence[Path], done: ImportResult) -> ImportResult:
@@ -145,8 +149,9 @@ def _of_folder(ctx: Context, folder: Path, symbol: str | None, done: ImportResul
     known = {_pair(symbol_of(path.name)) for path in minutes or files}
     wanted = [symbol] if symbol else [s for s in ctx.cfg.symbols if _pair(s) in known]
     if not wanted:
-        raise ConfigError(f"{folder} has no 1m candles or funding of a configured symbol ({', '.join(ctx.cfg.symbols)}); "
-                          f"it has: {', '.join(sorted(known)) or 'none'}. Add one to `symbols`, or name it with --symbol")
+        raise ConfigError(f"{folder} has no 1m candles or funding of a configured symbol "
+                          f"({', '.join(ctx.cfg.symbols)}); it has: {', '.join(sorted(known)) or 'none'}. "
+                          f"Add one to `symbols`, or name it with --symbol")
     others = known - {_pair(s) for s in wanted}
     if others and not symbol:
         done.lines.append(f"left out, not configured: {', '.join(sorted(others))}")
@@ -253,8 +258,9 @@ def _set_terms(ctx: Context, file: _File) -> None:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)[file.symbol].market
     if known is None:
         terms = contract_of(file.terms)
+        info = MarketInfo(terms.tick, terms.lot, terms.min_notional)
         with ctx.db.write(durable=False) as con:
-            candles.set_market(con, ctx.exchange_id, file.symbol, MarketInfo(terms.tick, terms.lot, terms.min_notional), INFERRED)
+            candles.set_market(con, ctx.exchange_id, file.symbol, info, INFERRED)
 
 
 def _batches(path: Path) -> Iterator[list[Row]]:
@@ -271,25 +277,28 @@ def _store(ctx: Context, con: Con, symbol: str, rows: list[Row], stored: _Stored
     start, end = rows[0][0] if stored.end is None else stored.end, rows[-1][0] + MINUTE
     known = candles.stretches(con, exchange).get(symbol, [])
     one, frontier = series[symbol, "1m"].id, known[-1].frontier if known else end
-    there, gaps = set(candles.stored_times(con, one, start, end)), candles.gaps(con, exchange, symbol, start, end)
+    there, gone = set(candles.stored_times(con, one, start, end)), _gone(con, exchange, symbol, start, end)
     fresh = [row[0] for row in rows if row[0] not in there]
     _, rewritten = candles.put_rows(con, one, rows, frontier)
-    healed = _heal(con, exchange, symbol, one, [ts for ts in fresh if gaps and _within(ts, gaps)], frontier)
-    absent = _absent(start, end, rows, there, gaps)
+    healed = _heal(con, exchange, symbol, one, sorted(gone.intersection(fresh)), frontier)
+    absent = _absent(start, end, rows, there | gone)
     candles.add_gaps(con, exchange, symbol, absent, GAP_REASON)
     _settle_pending(con, exchange, symbol, (start, end))
-    changed = [*fresh[:1], *fresh[-1:], *(row[0] for row in rewritten)]
-    touched = [*changed, *_cover(con, exchange, symbol, start, end, known)]
-    built = [series[symbol, tf].built_ts for tf in ctx.timeframes[1:]]
-    _mark(con, exchange, symbol, touched, built, stored)
+    opened = _cover(con, exchange, symbol, start, end, known)
+    touched = [*fresh[:1], *fresh[-1:], *(row[0] for row in rewritten), *opened]
+    # The newest stretch is built on from `built` by itself.
+    newest = not known or end >= known[-1].start
+    built = max(series[symbol, tf].built_ts or 0 for tf in ctx.timeframes[1:])
+    _mark(con, exchange, symbol, touched, built if newest else None, stored)
     stored.end = end
     stored.fresh += len(fresh)
     stored.revised += len(rewritten) + healed
     stored.gaps += sum(b - a for a, b in absent) // MINUTE
 
 
-def _within(ts: int, found: Sequence[Span]) -> bool:
-    return any(a <= ts < b for a, b in found)
+def _gone(con: Con, exchange: str, symbol: str, start: int, end: int) -> set[int]:
+    recorded = candles.gaps(con, exchange, symbol, start, end)
+    return {ts for a, b in recorded for ts in range(max(a, start), min(b, end), MINUTE)}
 
 
 def _heal(con: Con, exchange: str, symbol: str, series: int, times: Sequence[int], frontier: int) -> int:
@@ -300,37 +309,41 @@ def _heal(con: Con, exchange: str, symbol: str, series: int, times: Sequence[int
     return len(times)
 
 
-def _absent(start: int, end: int, rows: Sequence[Row], there: set[int], gaps: Sequence[Span]) -> list[Span]:
+def _absent(start: int, end: int, rows: Sequence[Row], known: set[int]) -> list[Span]:
     if len(rows) * MINUTE == end - start:
         return []
-    here = {row[0] for row in rows} | there
-    return spans(ts for ts in range(start, end, MINUTE) if ts not in here and not _within(ts, gaps))
+    here = known.union(row[0] for row in rows)
+    return spans(ts for ts in range(start, end, MINUTE) if ts not in here)
 
 
 def _settle_pending(con: Con, exchange: str, symbol: str, done: Span) -> None:
     # What was seen absent once needs no second look where the file has answered.
     waiting = candles.pending(con, exchange).get(symbol)
     if waiting:
-        left = [(x, y, seen) for a, b, seen in waiting for x, y in ((a, min(b, done[0])), (max(a, done[1]), b)) if x < y]
-        candles.set_pending(con, exchange, symbol, left)
+        parts = [(x, y, seen) for a, b, seen in waiting for x, y in ((a, min(b, done[0])), (max(a, done[1]), b))]
+        candles.set_pending(con, exchange, symbol, [part for part in parts if part[0] < part[1]])
 
 
 def _cover(con: Con, exchange: str, symbol: str, start: int, end: int, known: Sequence[Stretch]) -> list[int]:
-    """Join [start, end) with the stretches that it meets; returns minutes in buckets that its neighbours left open."""
+    # Join [start, end) with the stretches that it meets; returns minutes of the buckets that were open at their ends.
     met = [s for s in known if s.start <= end and s.frontier >= start]
+    if any(s.start <= start and s.frontier >= end for s in met):
+        return []
     for s in met:
         candles.drop_stretch(con, exchange, symbol, s.start)
-    candles.set_stretch(con, exchange, symbol, min([start, *(s.start for s in met)]), max([end, *(s.frontier for s in met)]))
-    return [x for s in met if s.frontier > s.start
-            for x in (s.frontier, s.start) if start <= x < end and (s.start, s.frontier) != (start, end)]
+    first, frontier = min([start, *(s.start for s in met)]), max([end, *(s.frontier for s in met)])
+    candles.set_stretch(con, exchange, symbol, first, frontier)
+    return [x for s in met if s.frontier > s.start for x in (s.start, s.frontier) if first < x < frontier]
 
 
-def _mark(con: Con, exchange: str, symbol: str, touched: Sequence[int], built: Sequence[int | None], stored: _Stored) -> None:
-    # One mark for the whole file, so that no bar is built from half of it. The newest stretch is built on from
-    # `built` anyway.
+def _mark(con: Con, exchange: str, symbol: str, touched: Sequence[int], before: int | None, stored: _Stored) -> None:
+    # Marks what lies before `before` (None: all). One mark for the whole file: no bar is built from half of it.
     if not touched:
         return
     low, high = min(touched), max(touched) + MINUTE
+    high = high if before is None else min(high, before)
+    if low >= high:
+        return
     if stored.dirty:
         low, high = min(low, stored.dirty[0]), max(high, stored.dirty[1])
         candles.clean(con, exchange, symbol, stored.dirty)
@@ -348,8 +361,9 @@ def _import_rates(ctx: Context, file: _File, done: ImportResult) -> None:
         changed = funding.add_rates(con, ctx.exchange_id, file.symbol, rates)
         settled = _settle(ctx, con, file.symbol, changed) if changed else 0
     done.rows += len(changed)
-    done.lines.append(f"stored {file.symbol}: {file.path.name}: {len(rates)} funding rates, {show_time(rates[0][0])} to "
-                      f"{show_time(rates[-1][0])}: {len(changed)} new or changed, {settled} trades recomputed")
+    done.lines.append(
+        f"stored {file.symbol}: {file.path.name}: {len(rates)} funding rates, {show_time(rates[0][0])} to "
+        f"{show_time(rates[-1][0])}: {len(changed)} new or changed, {settled} trades recomputed")
 
 
 def _settle(ctx: Context, con: Con, symbol: str, changed: Sequence[int]) -> int:

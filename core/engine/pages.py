@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.candles import Row
-from core.engine.frontier import judge, walk
+from core.engine.frontier import judge, outside, walk
+from core.errors import DataError
+from core.market.exchange import Exchange, Page
 from core.store import candles
 from core.store.candles import Con, Stretch
 from core.timeframe import MINUTE
@@ -27,6 +29,25 @@ class Stored:
         self.gaps += other.gaps
 
 
+async def ask(exchange: Exchange, symbol: str, start: int, end: int, limit: int) -> Page:
+    """Ask for one page of minutes, and again for its front where that is missing.
+
+    An exchange that allows fewer rows than asked for serves the newest ones: what it left out in front would
+    look like a hole. Raises DataError where two answers contradict each other.
+    """
+    page = await exchange.candles(symbol, start, end, limit)
+    while len(page.rows) > 1 and page.rows[0][0] > page.start:
+        front = await exchange.candles(symbol, page.start, page.rows[0][0] + MINUTE, limit)
+        if not front.rows:
+            raise DataError(f"candles {symbol}: the exchange served a minute and then said that there is none")
+        rejected = page.rejected + front.rejected
+        if front.rows[0][0] >= page.rows[0][0]:
+            return Page(page.rows, page.start, page.end_asked, rejected)
+        older = [row for row in front.rows if row[0] < page.rows[0][0]]
+        page = Page(older + page.rows, page.start, page.end_asked, rejected)
+    return page
+
+
 def store_page(
     con: Con,
     exchange: str,
@@ -40,7 +61,8 @@ def store_page(
 ) -> tuple[Stretch, Stored]:
     """Store gated rows of one symbol and move its frontier.
 
-    asked_from: where the answered window begins; None where the answer cannot prove an absence. A minute
+    asked_from: from where on all was answered without a fault, in this page or those right before it;
+    None where the answer cannot prove an absence. A minute
     that comes after its gap was recorded, or with other values than before, is a revision.
     """
     rows = _inside(stretch, rows)
@@ -52,7 +74,7 @@ def store_page(
     late = [r[0] for r in rows if r[0] < stretch.frontier] if rows[0][0] < stretch.frontier else []
     for row in rewritten:
         candles.add_dirty(con, exchange, symbol, row[0], row[0] + MINUTE)
-    if fresh > len(rows) - len(late):
+    if late and fresh and candles.gaps(con, exchange, symbol, late[0], late[-1] + MINUTE):
         done.revised += _heal(con, exchange, symbol, series_id, late, stretch.frontier)
     frontier = _contiguous(stretch.frontier, rows, len(rows) - len(late))
     if pending or frontier is None:
@@ -112,11 +134,16 @@ def _judge(
     done: Stored,
 ) -> int:
     window = (max(stretch.frontier, asked[0]), asked[1])
+    waiting = list(pending)
     if window[0] < window[1]:
         stored = candles.stored_times(con, series_id, *window)
         found = judge(window, stored, candles.gaps(con, exchange, symbol, *window), pending, now)
         candles.add_gaps(con, exchange, symbol, found.confirmed, GAP_REASON)
-        candles.set_pending(con, exchange, symbol, found.pending)
+        waiting = found.pending
         done.gaps += len(found.confirmed)
     recorded = candles.gaps(con, exchange, symbol, stretch.frontier, now)
-    return walk(stretch.frontier, candles.iter_times(con, series_id, stretch.frontier), recorded)
+    frontier = walk(stretch.frontier, candles.iter_times(con, series_id, stretch.frontier), recorded)
+    waiting = outside(waiting, (stretch.start, frontier))
+    if waiting != list(pending):
+        candles.set_pending(con, exchange, symbol, waiting)
+    return frontier

@@ -7,7 +7,7 @@ from core import timeframe
 from core.engine.context import Context
 from core.engine.execute import settle
 from core.engine.frontier import CONFIRM_MS
-from core.engine.pages import Stored, store_page
+from core.engine.pages import Stored, ask, store_page
 from core.errors import DataError, Rejected, TraderError, Transient
 from core.market.exchange import Exchange, Page
 from core.store import candles, funding, runs, signals
@@ -15,6 +15,8 @@ from core.store.candles import Stretch
 from core.timeframe import DAY, HOUR, MINUTE
 
 log = logging.getLogger(__name__)
+
+Window = tuple[int, int]  # where the next page begins; from where on all was answered without a fault
 
 MARKET_REFRESH = DAY
 _UNLISTED = "unlisted"
@@ -80,33 +82,34 @@ def _exchange(ctx: Context) -> Exchange:
     return ctx.exchange
 
 
-def _first_windows(ctx: Context, until: int) -> dict[str, int]:
+def _first_windows(ctx: Context, until: int) -> dict[str, Window]:
     overlap = ctx.cfg.incremental.overlap_candles * MINUTE
     with ctx.db.lock:
         stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
         series = candles.series(ctx.db.con, ctx.exchange_id)
-    found = {}
+    found: dict[str, Window] = {}
     for symbol in wanted(ctx):
         ended = series[symbol, "1m"].ended_ts
         if symbol in stretches and ended is None and stretches[symbol][-1].frontier < until:
             newest = stretches[symbol][-1]
-            found[symbol] = max(newest.start, newest.frontier - overlap)
+            since = max(newest.start, newest.frontier - overlap)
+            found[symbol] = (since, since)
     return found
 
 
 def _round(
-    ctx: Context, exchange: Exchange, todo: dict[str, int], until: int, now: int, done: Synced
-) -> dict[str, int]:
+    ctx: Context, exchange: Exchange, todo: dict[str, Window], until: int, now: int, done: Synced
+) -> dict[str, Window]:
     # One page for each symbol, asked together and stored in one transaction.
     asked = list(todo.items())
     limit = ctx.cfg.backfill.batch_limit
-    pages = exchange.run(exchange.gather([exchange.candles(symbol, since, until, limit) for symbol, since in asked]))
-    rest: dict[str, int] = {}
+    pages = exchange.run(exchange.gather([ask(exchange, symbol, since, until, limit) for symbol, (since, _) in asked]))
+    rest: dict[str, Window] = {}
     with ctx.db.write(durable=False) as con:
         series = candles.series(con, ctx.exchange_id)
         stretches = candles.stretches(con, ctx.exchange_id)
         pending = candles.pending(con, ctx.exchange_id)
-        for (symbol, since), page in zip(asked, pages, strict=True):
+        for (symbol, (since, answered)), page in zip(asked, pages, strict=True):
             if isinstance(page, TraderError):
                 done.errors[symbol] = page
                 continue
@@ -117,7 +120,7 @@ def _round(
                 series[symbol, "1m"].id,
                 stretches[symbol][-1],
                 page.rows,
-                None if page.faults else since,
+                None if page.faults else answered,
                 pending.get(symbol, ()),
                 now,
             )
@@ -126,7 +129,7 @@ def _round(
             if following is None:
                 done.reached.add(symbol)
             else:
-                rest[symbol] = following
+                rest[symbol] = (following, following if page.faults else answered)
     return rest
 
 

@@ -85,11 +85,12 @@ def event_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> di
     return found
 
 
-def positions(con: Con, ids: Sequence[int], columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
-    """The named columns of positions by signal number."""
-    marks = ", ".join("?" * len(ids))
+def positions(con: Con, key: tuple[str, str, str], start: int, last: int,
+              columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+    """The named columns of positions by row number of their signal, for the signals of `signal_rows`."""
+    names = ", ".join(f"p.{name}" for name in columns)
     return {r[0]: tuple(r[1:]) for r in con.execute(
-        f"SELECT signal, {', '.join(columns)} FROM positions WHERE signal IN ({marks})", list(ids))}
+        f"SELECT g.n, {names} FROM signals g JOIN positions p ON p.signal = g.n WHERE {_OF_PAIR}", (*key, start, last))}
 
 
 def revised_spans(con: Con, exchange: str, symbol: str, timeframe: str) -> list[Span]:
@@ -106,10 +107,11 @@ def has_live(con: Con, exchange: str) -> bool:
                             (exchange,)).fetchone()[0])
 
 
-def neighbour_configs(con: Con, exchange: str, decided_ts: int) -> set[str]:
-    """config_hash of the live signals decided last before or at, and first at or after `decided_ts`."""
-    found: set[str] = set()
-    for sign, order in (("<=", "DESC"), (">=", "ASC")):
+def neighbour_configs(con: Con, exchange: str, start: int, last: int) -> set[str]:
+    """config_hash of the live signals with start <= decided_ts <= last and of the nearest ones around them."""
+    found = {r[0] for r in con.execute("SELECT DISTINCT config_hash FROM signals WHERE exchange = ? "
+                                       "AND decided_ts BETWEEN ? AND ? AND origin = 'live'", (exchange, start, last))}
+    for sign, order, decided_ts in (("<=", "DESC", start), (">=", "ASC", last)):
         row = con.execute(f"SELECT config_hash FROM signals WHERE exchange = ? AND decided_ts {sign} ? "
                           f"AND origin = 'live' ORDER BY decided_ts {order}, n {order} LIMIT 1",
                           (exchange, decided_ts)).fetchone()

@@ -221,7 +221,8 @@ def _trails(s: State, k: Order) -> bool:
 
 def _trailed(stop: float, best: float, mult: float, atr: float) -> float:
     # The anchor is `best`: no bar before the TP1 bar traded above TP1 while held, so the best since
-    # the fill is the best since the TP1 bar (rule 24). A NaN atr moves nothing.
+    # the fill is the best since the TP1 bar (rule 24). On a bar that filled a limit inside it only the
+    # fill counts, as its high may lie before the fill (rule 28). A NaN atr moves nothing.
     level = best - mult * atr
     return level if level > stop else stop
 

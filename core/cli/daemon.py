@@ -1,0 +1,124 @@
+"""`scheduler_run.py`: the daemon on the configured exchange. `--once` is one tick; `--demo` is another module."""
+
+import logging
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from core.cli import demo, opening, stopping, summary
+from core.cli.options import UsageError
+from core.cli.progress import Bar
+from core.cli.screen import Out
+from core.config import Config
+from core.engine import health, jobs
+from core.engine.context import Context
+from core.engine.daemon import Scheduler, start_up
+from core.engine.tick import tick
+from core.errors import Transient
+from core.market.exchange import Exchange
+from core.notify.console import ConsoleSender
+from core.notify.delivery import Deliverer
+from core.notify.telegram import TelegramSender
+from core.store import reports
+from core.store.db import check_file, version_warning
+from core.store.outbox import Outbox
+from core.store.runs import JobRun
+
+log = logging.getLogger(__name__)
+
+_DEMO_ONLY = ("candles", "speed", "start", "span", "until", "skip")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Run the daemon until it is asked to stop (0), one tick, or the demo."""
+    if args.demo:
+        if args.once:
+            raise UsageError("--once is one tick of the real exchange: leave out --demo, or use --span with it")
+        return demo.run(args, out)
+    given = [name for name in _DEMO_ONLY if getattr(args, name) is not None]
+    if given:
+        raise UsageError(f"--{given[0]} belongs to --demo")
+    cfg = opening.config(args)
+    with opening.locked(opening.db_path(args, cfg), "scheduler_run.py") as db:
+        opening.refuse_replayed(db)
+        _check(db)
+        ctx = Context(cfg, db, opening.clock_for(db, cfg), tell_all=not cfg.notify.telegram.enabled)
+        with stopping.on_signals("the running stage is finished first") as stop, _exchange(ctx), _channel(cfg, out, ctx) as deliverer:
+            return _once(ctx, deliverer, stop, out) if args.once else _forever(ctx, deliverer, stop, out)
+
+
+def _check(db: Any) -> None:
+    check_file(db)
+    warning = version_warning()
+    if warning:
+        log.warning(warning)
+
+
+@contextmanager
+def _exchange(ctx: Context) -> Iterator[None]:
+    settings = ctx.cfg.exchange
+    ctx.exchange = Exchange(settings.id, ctx.clock, api_url=settings.api_url, rate_limit_ms=settings.rate_limit_ms,
+                            banned_until=health.banned_until(ctx)).open()
+    try:
+        yield
+    finally:
+        ctx.exchange.close()
+
+
+@contextmanager
+def _channel(cfg: Config, out: Out, ctx: Context) -> Iterator[Deliverer]:
+    telegram = cfg.notify.telegram
+    if not telegram.enabled:
+        # Without Telegram alerts are shown here, so that they do not pile up unseen.
+        yield Deliverer(Outbox(ctx.db), [ConsoleSender(out.people, colour=out.people.colour)], ctx.clock)
+        return
+    sender = TelegramSender(telegram.bot_token, telegram.chat_id, telegram.api_url)
+    try:
+        yield Deliverer(Outbox(ctx.db), [sender], ctx.clock)
+    finally:
+        sender.close()
+
+
+def _forever(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -> int:
+    _begin(ctx, stop, out)
+    if not stop.is_set():
+        scheduler = Scheduler(ctx, jobs.table(ctx, deliverer, stop.is_set))
+        scheduler.start()
+        out.err.line("running: a tick each minute; Ctrl-C stops, `python -m core status` tells more")
+        scheduler.run_until(stop)
+    totals = reports.summary(ctx.db.con, ctx.exchange_id)
+    out.result(totals)
+    for line in ["stopped cleanly; the file holds:", *summary.lines(totals)]:
+        out.say(line)
+    return 0
+
+
+def _begin(ctx: Context, stop: threading.Event, out: Out) -> None:
+    cfg = ctx.cfg
+    channel = "Telegram" if cfg.notify.telegram.enabled else "this terminal (notify.telegram.enabled is false)"
+    out.err.line(f"{cfg.exchange.id}: {', '.join(cfg.symbols)} on {', '.join(ctx.scanned_timeframes())}; file {ctx.db.path}; "
+                 f"alerts to {channel}; nothing is traded")
+    bar = Bar(out.err, ctx.clock, "newest history", "minutes")
+    failed = start_up(ctx, progress=bar, keep_going=lambda: not stop.is_set())
+    bar.close()
+    for symbol, why in failed.items():
+        log.warning("%s: %s (tried again each minute)", symbol, why)
+
+
+def _once(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -> int:
+    _begin(ctx, stop, out)
+    done = tick(ctx, ctx.clock.now(), stop.is_set)
+    sent = deliverer.run_once()
+    out.result({"runs": [run._asdict() for run in done], "alerts": dict(sent)})
+    for run in done:
+        out.say(_told(run))
+    out.say(f"{sent['sent']} alerts sent" if sent else "no alerts were due")
+    if any(run.state != "ok" for run in done):
+        raise Transient("; ".join(f"{run.job}: {run.error}" for run in done if run.state != "ok"))
+    return 0
+
+
+def _told(run: JobRun) -> str:
+    return f"{run.job:<17}{run.state:<8}{run.rows if run.rows is not None else '-':>8}  {run.error or ''}".rstrip()
