@@ -16,7 +16,6 @@ from core.engine import health, jobs
 from core.engine.context import Context
 from core.engine.daemon import Scheduler, start_up
 from core.engine.tick import tick
-from core.errors import Transient
 from core.market.exchange import Exchange
 from core.notify.console import ConsoleSender
 from core.notify.delivery import Deliverer
@@ -115,9 +114,10 @@ def _once(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -
     for run in done:
         out.say(_told(run))
     out.say(f"{sent['sent']} alerts sent" if sent else "no alerts were due")
-    if any(run.state != "ok" for run in done):
-        raise Transient("; ".join(f"{run.job}: {run.error}" for run in done if run.state != "ok"))
-    return 0
+    bad = [f"{run.job}: {run.error}" for run in done if run.state != "ok"]
+    for line in bad:
+        out.note(f"error: {line}")
+    return 1 if bad else 0
 
 
 def _told(run: JobRun) -> str:

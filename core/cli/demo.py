@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.cli import opening, stopping, summary
-from core.cli.options import UsageError
+from core.cli.options import COMMON, UsageError
 from core.cli.progress import Bar
 from core.cli.screen import Out
 from core.clock import SystemClock
@@ -21,7 +21,7 @@ from core.store.lock import WriterLock
 from core.timeframe import MINUTE, show_span, show_time
 
 DB = "demo.db"  # in app.data_dir; the real database is only touched where --db names it
-SPEED = 600.0  # virtual seconds per second: an alert every few seconds on three symbols
+SPEED = 900.0  # virtual seconds per second: an alert every few seconds on three symbols
 TICKER_SECONDS = 0.5
 _MARKET = "virtual_market"  # which market a file replays, so that another one never mixes with it
 
@@ -38,7 +38,7 @@ def run(args: Namespace, out: Out) -> int:
         db, news = _open(path, cfg, market_of(stage, options), fresh=args.db is None)
         try:
             _greet(out, cfg, options, stage, path, news)
-            return _play(cfg, db, options, stage, out)
+            return _play(args, cfg, db, options, stage, out)
         finally:
             db.close()
 
@@ -121,33 +121,33 @@ def _greet(out: Out, cfg: Config, options: DemoOptions, stage: Stage, path: Path
     out.say("Alerts   appear here, ungated ones too: no model has judged these plans")
 
 
-def _play(cfg: Config, db: Database, options: DemoOptions, stage: Stage, out: Out) -> int:
+def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stage: Stage, out: Out) -> int:
     clock = SystemClock()
     bar = Bar(out.err, clock, "history", "minutes")
     with stopping.on_signals("the running stage is finished first") as stop:
-        ticker = Ticker(cfg, db, stage, out, stop.is_set)
+        ticker = Ticker(cfg, db, stage, out, bar, stop.is_set)
         found = demo.run(cfg, db, options, stage, console=out.people, progress=bar, stopping=ticker)  # type: ignore[arg-type]
         stopped = stop.is_set()
     out.err.clear()
     out.result(found)
     for line in ["", "Stopped cleanly." if stopped else "The end of the run.", *summary.lines(found)]:
         out.say(line)
-    _farewell(out, db.path, stopped)
+    _farewell(args, out, db.path, stopped)
     return 0
 
 
 class Ticker:
     """Asked "stop?" before every job, it also draws where the run stands, on a terminal, a few times a second."""
 
-    def __init__(self, cfg: Config, db: Database, stage: Stage, out: Out, stopping: Callable[[], bool]) -> None:
-        self._cfg, self._db, self._stage, self._out, self._stopping = cfg, db, stage, out, stopping
+    def __init__(self, cfg: Config, db: Database, stage: Stage, out: Out, bar: Bar, stopping: Callable[[], bool]) -> None:
+        self._cfg, self._db, self._stage, self._out, self._bar, self._stopping = cfg, db, stage, out, bar, stopping
         self._clock = SystemClock()
         self._drawn = 0.0
 
     def __call__(self) -> bool:
         """Whether the run shall stop."""
         now = self._clock.monotonic()
-        if self._out.err.tty and now - self._drawn >= TICKER_SECONDS:
+        if self._out.err.tty and not self._bar.running and now - self._drawn >= TICKER_SECONDS:
             self._drawn = now
             self._draw()
         return self._stopping()
@@ -167,15 +167,16 @@ class Ticker:
         return f"{100 * (at - start) // (until - start)} %  " if until is not None else ""
 
 
-def _farewell(out: Out, path: Path, stopped: bool) -> None:
-    db = f" --db {path}"
+def _farewell(args: Namespace, out: Out, path: Path, stopped: bool) -> None:
+    config = "" if args.config == COMMON["config"] else f" --config {args.config}"
+    db = f" --db {path}{config}"
     out.say()
     if stopped:
         out.say("The same command goes on from here.")
     out.say(f"Look closer:           python -m core status{db}")
     out.say(f"                       python -m core why ID{db}        (an alert's #ID)")
     out.say(f"                       python -m core analyze{db}")
-    out.say("With a real exchange:  python scheduler_run.py            (public market data, no keys, nothing is traded)")
+    out.say(f"With a real exchange:  python scheduler_run.py{config}            (public market data, no keys, nothing is traded)")
     out.say("                       config.yaml: exchange.id, symbols, signals.fees, risk.equity_usd;")
     out.say("                       alerts: notify.telegram.enabled, TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID in the environment,")
     out.say("                       then python -m core test-alert")

@@ -66,7 +66,11 @@ def _say_estimate(ctx: Context, cfg: Config, found: Estimate, start: int, end: i
 
 
 def _fetch(ctx: Context, start: int, end: int, stop: threading.Event, out: Out) -> dict[str, str]:
-    markets(ctx, ctx.clock.now())  # raises where the exchange is away: one clear line
+    try:
+        markets(ctx, ctx.clock.now())
+    except Transient as error:
+        raise Transient(f"{ctx.exchange_id} does not answer ({error}); nothing was changed. Check the network and "
+                        "exchange.api_url, then run the same command again") from error
     bar = Bar(out.err, SystemClock(), "history", "minutes")
     errors = backfill(ctx, ctx.cfg.symbols, start, end, progress=bar, keep_going=lambda: not stop.is_set())
     bar.close()
@@ -80,15 +84,16 @@ def _fetch(ctx: Context, start: int, end: int, stop: threading.Event, out: Out) 
 
 def _summary(ctx: Context, failed: dict[str, str], stopped: bool, out: Out) -> int:
     with ctx.db.lock:
-        known = candles.stretches(ctx.db.con, ctx.exchange_id)
+        known = {symbol: [s for s in stretches if s.frontier > s.start]
+                 for symbol, stretches in candles.stretches(ctx.db.con, ctx.exchange_id).items()}
         gaps = {row["symbol"]: row["gaps"] for row in reports.gap_summary(ctx.db.con, ctx.exchange_id)}
     found = {symbol: {"stretches": [asdict(s) for s in known.get(symbol, ())], "gaps": gaps.get(symbol, 0),
                       "error": failed.get(symbol)} for symbol in ctx.cfg.symbols}
-    if failed and not known:
+    if failed and not any(known.values()):
         raise Transient("; ".join(f"{symbol}: {why}" for symbol, why in failed.items()))
     out.result({"symbols": found, "stopped": stopped})
     for symbol in ctx.cfg.symbols:
-        spans = "; ".join(f"{show_time(s.start)} to {show_time(s.frontier)}" for s in known.get(symbol, ())) or "nothing"
+        spans = "; ".join(f"{show_time(s.start)} to {show_time(s.frontier)}" for s in known.get(symbol, [])) or "nothing yet"
         out.say(f"{symbol}: {spans}, {counted(gaps.get(symbol, 0), 'gap')}")
     for symbol, why in failed.items():
         out.note(f"{symbol}: {why}")

@@ -79,7 +79,7 @@ def _why(cfg: Config, today: Funnel, warmth: list[Warmth], state: dict[str, Any]
     if warmth and not any(w.live for w in warmth):
         return f"no timeframe is live yet; {warmth[0].describe()}"
     if not today.bars:
-        return "no bar was decided today" + ("" if state["running"] else ", since the daemon is not running")
+        return "no live bar has closed yet today" if state["running"] else "no bar was decided today: the daemon is not running"
     return _why_no_plan(cfg, today, state)
 
 

@@ -101,7 +101,8 @@ def _symbol(cfg: Config, name: str) -> str:
         return fits[0]
     if fits:
         raise UsageError(f"{name} may be {' or '.join(fits)}: write it in full")
-    raise UsageError(f"{name} is not among the configured symbols ({', '.join(cfg.symbols)}){nearest(name, list(cfg.symbols))}")
+    spelled = {spelling: symbol for symbol in cfg.symbols for spelling in _spellings(symbol)}
+    raise UsageError(f"{name} is not among the configured symbols ({', '.join(cfg.symbols)}){nearest(name, spelled)}")
 
 
 def _spellings(symbol: str) -> set[str]:

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from core import timeframe
@@ -13,6 +14,8 @@ COMMON: dict[str, Any] = {"config": "config.yaml", "db": None, "json": False, "l
 LEVELS = ("debug", "info", "warning", "error")
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (--[\w-]+)")
 
 
 class UsageError(Exception):
@@ -28,11 +31,22 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and one line, then exit with 2."""
-        wrong = _CHOICE.search(message)
+        wrong, unknown = _CHOICE.search(message), _UNKNOWN.search(message)
         if wrong:
             message += nearest(wrong[1], re.findall(r"'?([\w-]+)'?", wrong[2]))
+        elif unknown:
+            message += nearest(unknown[1], sorted(_options(self)))
         self.print_usage(sys.stderr)
         self.exit(2, f"error: {message}\n")
+
+
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    # Of all commands together: which one was meant is not known where the error is found.
+    found = {name for action in parser._actions for name in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {name for child in action.choices.values() for name in _options(child)}
+    return found
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -40,11 +54,12 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=100)
 
 
-def nearest(word: str, names: list[str]) -> str:
-    """`; did you mean X?`, or nothing when no name comes close."""
-    found = difflib.get_close_matches(word.lower(), [name.lower() for name in names], 1, 0.6)
-    by_lower = {name.lower(): name for name in names}
-    return f"; did you mean {by_lower[found[0]]}?" if found else ""
+def nearest(word: str, names: Iterable[str] | Mapping[str, str]) -> str:
+    """`; did you mean X?`, or nothing when no name comes close. A mapping gives spellings and what they stand for."""
+    meant = {name.lower(): name for name in names} if not isinstance(names, Mapping) else \
+        {spelling.lower(): name for spelling, name in names.items()}
+    found = difflib.get_close_matches(word.lower(), meant, 1, 0.5)
+    return f"; did you mean {meant[found[0]]}?" if found else ""
 
 
 def common(parser: argparse.ArgumentParser) -> None:

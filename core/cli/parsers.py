@@ -51,7 +51,7 @@ def _scheduler_run() -> Parser:
     add = demo.add_argument
     add("--candles", metavar="DIR", help="replay the recorded 1m candles of this folder instead of a generated market")
     add("--speed", metavar="N|max", type=speed,
-        help="virtual seconds per second (default: 600 without an end, max with one)")
+        help="virtual seconds per second (default: 900 without an end, max with one)")
     add("--start", metavar="TIME", type=moment, help="where the run begins (default: --span before the candles end)")
     add("--span", metavar="SPAN", type=span, help="how long it runs in virtual time, such as 36h or 2d")
     add("--until", metavar="TIME", type=moment, help="where it ends, instead of --span")

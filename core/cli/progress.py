@@ -19,12 +19,13 @@ class Bar:
         self._began = clock.monotonic()
         self._drawn = -REDRAW_SECONDS
         self._tenth = 0
-        self._closed = False
+        self._closed = self._begun = False
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` are done."""
         if total <= 0 or self._closed:
             return
+        self._begun = True
         if self._screen.tty:
             self._redraw(done, total)
         elif done * 10 // total > self._tenth:
@@ -32,8 +33,14 @@ class Bar:
             self._screen.line(self._text(done, total))
         self._closed = done >= total
 
+    @property
+    def running(self) -> bool:
+        """Whether the work has begun and is not done."""
+        return self._begun and not self._closed
+
     def close(self) -> None:
         """Take the bar away."""
+        self._closed = True
         self._screen.clear()
 
     def _redraw(self, done: int, total: int) -> None:

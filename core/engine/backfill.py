@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core import timeframe
 from core.engine.context import Context
 from core.engine.frontier import CONFIRM_MS
-from core.engine.pages import ask, store_page
+from core.engine.pages import Window, ask, store_page
 from core.errors import TraderError, Transient
 from core.market.exchange import Exchange
 from core.store import candles, runs
@@ -17,8 +17,6 @@ from core.timeframe import DAY, MINUTE
 FIRST_DAYS = 3  # warms the 5m timeframe up: live within minutes
 OLD_PAGE, NEW_PAGE = 200, 1000
 BYTES_PER_MINUTE = 62  # a 1m row and its share of the derived bars, measured on real candles
-
-Window = tuple[int, int]  # where the next page begins; from where on all was answered without a fault
 
 Progress = Callable[[int, int], None]  # minutes done, minutes in all
 
@@ -80,10 +78,11 @@ def backfill(
 def _again(
     ctx: Context, symbols: Sequence[str], start: int, end: int, keep_going: Callable[[], bool]
 ) -> Iterator[tuple[int, int]]:
-    # Absences want a second look at least 30 s after the first.
+    # Absences, and what looks like a listing, want a second look at least 30 s after the first.
     for _ in range(3):
         with ctx.db.lock:
-            waiting = candles.pending(ctx.db.con, ctx.exchange_id)
+            waiting = {*candles.pending(ctx.db.con, ctx.exchange_id)}
+            waiting |= {s for s in symbols if runs.get(ctx.db.con, _maybe_begins(ctx, s))}
         if not keep_going() or not any(s in waiting for s in symbols):
             return
         ctx.clock.sleep(CONFIRM_MS / 1000 + 1)
@@ -92,14 +91,17 @@ def _again(
 
 def behind(ctx: Context, start: int) -> bool:
     """Whether any configured symbol still lacks history from `start` on."""
-    return any(_missing(ctx, s, start, start + MINUTE) for s in ctx.cfg.symbols)
+    with ctx.db.lock:
+        doubtful = any(runs.get(ctx.db.con, _maybe_begins(ctx, s)) for s in ctx.cfg.symbols)
+    return doubtful or any(_missing(ctx, s, start, start + MINUTE) for s in ctx.cfg.symbols)
 
 
 def _missing(ctx: Context, symbol: str, start: int, end: int) -> list[tuple[int, int]]:
     # What no stretch covers of [start, end); before a listing there is nothing to fetch twice.
     with ctx.db.lock:
         known = candles.stretches(ctx.db.con, ctx.exchange_id).get(symbol, [])
-        listed = runs.get(ctx.db.con, _begins(ctx, symbol), 0)
+        maybe = runs.get(ctx.db.con, _maybe_begins(ctx, symbol))
+        listed = maybe[2] if maybe else runs.get(ctx.db.con, _begins(ctx, symbol), 0)
     found, cursor = [], max(start, listed)
     for stretch in known:
         if stretch.start > cursor:
@@ -190,14 +192,29 @@ def _begins(ctx: Context, symbol: str) -> str:
     return f"begins:{ctx.exchange_id}:{symbol}"
 
 
+def _maybe_begins(ctx: Context, symbol: str) -> str:
+    return f"maybe_begins:{ctx.exchange_id}:{symbol}"
+
+
 def _note_listing(ctx: Context, con: Con, symbol: str, start: int, end: int) -> None:
-    # The piece was answered whole and holds nothing before its first row: the exchange has no more.
+    # The piece was answered and holds nothing before its first row. That the exchange has no more is
+    # believed the second time, at least 30 s later: one empty answer proves nothing.
     known = candles.stretches(con, ctx.exchange_id).get(symbol, [])
-    for empty in (s for s in known if s.frontier == s.start):
-        candles.drop_stretch(con, ctx.exchange_id, symbol, empty.start)
     held = [s for s in known if s.frontier > s.start]
-    if not any(s.start <= start < s.frontier for s in held):
-        runs.put(con, _begins(ctx, symbol), min((s.start for s in held if start < s.start < end), default=end))
+    for empty in (s for s in known if held and s.frontier == s.start):
+        candles.drop_stretch(con, ctx.exchange_id, symbol, empty.start)
+    key, now = _maybe_begins(ctx, symbol), ctx.clock.now()
+    seen = runs.get(con, key)
+    if any(s.start <= start < s.frontier for s in held):
+        if seen and seen[2] == start:
+            runs.put(con, key, None)
+        return
+    first = min((s.start for s in held if start < s.start < end), default=end)
+    if not seen or seen[0] != first:
+        runs.put(con, key, [first, now, start])
+    elif held and now - seen[1] >= CONFIRM_MS:
+        runs.put(con, _begins(ctx, symbol), first)
+        runs.put(con, key, None)
 
 
 def _exchange(ctx: Context) -> Exchange:

@@ -54,8 +54,9 @@ def _check(source: Path, target: Path) -> None:
     size = source.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
     free = shutil.disk_usage(target.parent).free
     if free < size:
-        raise ArtifactError(f"not enough space in {target.parent}: the copy takes up to {_mb(size)}, "
-                            f"{_mb(free)} are free")
+        raise ArtifactError(
+            f"not enough space in {target.parent}: the copy takes up to {_mb(size)}, {_mb(free)} are free"
+        )
 
 
 def _publish(part: Path, target: Path) -> None:
@@ -79,8 +80,10 @@ def _sync(path: Path) -> None:
 
 
 def _lines(path: Path, size: int, seconds: float, counts: dict[str, int]) -> list[str]:
-    return [f"{path}: {_mb(size)} in {seconds:.1f} s, checked: {sum(counts.values()):,} rows in {len(counts)} tables",
-            f"{counts.get('ohlcv', 0):,} bars, {counts.get('signals', 0):,} signals; use it with --db {path}"]
+    return [
+        f"{path}: {_mb(size)} in {seconds:.1f} s, checked: {sum(counts.values()):,} rows in {len(counts)} tables",
+        f"{counts.get('ohlcv', 0):,} bars, {counts.get('signals', 0):,} signals; use it with --db {path}",
+    ]
 
 
 def _mb(size: int) -> str:

@@ -135,9 +135,13 @@ def _keep(function: Any, folder: Path) -> None:
 
 @cache
 def _cache_type() -> type:
-    from numba.core.caching import FunctionCache
+    from numba.core import caching
 
-    class SharedCache(FunctionCache):  # type: ignore[misc]
+    # What a truncated or foreign cache file makes of its reader.
+    damaged = (OSError, EOFError, ValueError, LookupError, AttributeError, ImportError, TypeError, RuntimeError,
+               caching.pickle.UnpicklingError)
+
+    class SharedCache(caching.FunctionCache):  # type: ignore[misc]
         """numba's own cache, safe between processes and against damaged files.
 
         Two processes that compile one function for different types at the same moment would otherwise
@@ -148,8 +152,9 @@ def _cache_type() -> type:
             try:
                 with _locked(self.cache_path):
                     return super().load_overload(sig, target_context)
-            except _DAMAGED:
-                return self._start_afresh()
+            except damaged:
+                self._start_afresh()
+                return None
 
         def save_overload(self, sig: Any, data: Any) -> None:
             try:
@@ -165,10 +170,6 @@ def _cache_type() -> type:
                 self.disable()
 
     return SharedCache
-
-
-# What a truncated or foreign cache file makes of its reader.
-_DAMAGED = (OSError, EOFError, ValueError, LookupError, AttributeError, ImportError, TypeError, RuntimeError)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from core.signals.kernels import PLAIN, Kernels
 from core.signals.setups import REGISTRY, Setup
 from core.store import candles, signals
 from core.store.db import Database
+from core.store.runs import JobRun
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Context:
     kernels: Kernels = PLAIN
     atr_cache: dict[tuple[int, int, int], float] = field(default_factory=dict)
     bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    unwritten: list[JobRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.body = decision_body(self.cfg)

@@ -9,19 +9,21 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from core import timeframe
-from core.engine import jobs
+from core.engine import health, jobs
 from core.engine.backfill import FIRST_DAYS, Progress, backfill
 from core.engine.context import Context
 from core.engine.jobs import Job
 from core.engine.resample import resample
 from core.engine.sync import markets
-from core.errors import TraderError, Transient
-from core.store import candles, runs
+from core.engine.tick import record
+from core.errors import TraderError
+from core.store import candles
 from core.store.runs import JobRun
 from core.timeframe import DAY, MINUTE
 
 log = logging.getLogger(__name__)
 
+MISSED_AFTER = 50_000  # ms; a run that begins later than this after a due time did not serve it
 STEP_SECONDS = 5.0  # wall and monotonic clock may part by this much before the jobs are set anew
 
 
@@ -41,7 +43,7 @@ def start_up(
     now = timeframe.floor(ctx.clock.now(), MINUTE)
     try:
         markets(ctx, now)
-    except Transient as error:
+    except TraderError as error:
         log.warning("no market list yet: %s", error)
     with ctx.db.lock:
         known = candles.stretches(ctx.db.con, ctx.exchange_id)
@@ -49,6 +51,7 @@ def start_up(
     failed: dict[str, TraderError] = {}
     for start, symbols in _starts(ctx, known, newest if history_from is None else history_from).items():
         failed |= backfill(ctx, symbols, start, now, progress=progress, keep_going=keep_going)
+    health.remember_ban(ctx)
     resample(ctx)
     return failed
 
@@ -67,6 +70,7 @@ class Scheduler:
 
     def __init__(self, ctx: Context, table: list[Job]) -> None:
         self._ctx, self._table = ctx, table
+        self._seen: dict[str, int] = {}
         lanes = {job.lane: ThreadPoolExecutor(1) for job in table}
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
@@ -99,10 +103,21 @@ class Scheduler:
             )
 
     def _run(self, job: Job) -> None:
-        jobs.run(self._ctx, job, self._ctx.clock.now())
+        now = self._ctx.clock.now()
+        self._note_missed(job, now)
+        self._seen[job.name] = now
+        jobs.run(self._ctx, job, now)
+
+    def _note_missed(self, job: Job, now: int) -> None:
+        # APScheduler joins runs that a sleeping machine missed into one, and says nothing.
+        seen = self._seen.get(job.name)
+        due = jobs.due_between(job, seen + 1, now - MISSED_AFTER) if seen is not None else []
+        if due:
+            text = f"{len(due)} runs missed up to {timeframe.show_time(due[-1])}" if len(due) > 1 else None
+            record(self._ctx, [JobRun(job.name, due[0], None, None, "missed", None, text)])
 
     def _note(self, event: JobEvent) -> None:
         state = "missed" if event.code == EVENT_JOB_MISSED else "overlapped"
         now = self._ctx.clock.now()
-        with self._ctx.db.write(durable=False) as con:
-            runs.add_runs(con, [JobRun(event.job_id, now, None, None, state, None, None)])
+        self._seen[event.job_id] = now
+        record(self._ctx, [JobRun(event.job_id, now, None, None, state, None, None)])

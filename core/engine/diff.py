@@ -29,10 +29,12 @@ FREE_COLUMNS = ("n", "origin", "late", "config_hash")  # what equal rows may dif
 FUNDED_COLUMNS = ("funding_pct", "funding_known", "pnl_pct", "pnl_usd", "r_multiple")
 SHOWN = 10
 
-_SKIPS = {"revised": "with a rewritten candle in their span",
-          "funding": "compared without funding and net result: funding inputs differ",
-          "unfinished": "with a trade unfinished at the common end: compared up to there",
-          "delisted": "whose trade was not compared: one file alone knows that the market ended"}
+_SKIPS = {
+    "revised": "with a rewritten candle in their span",
+    "funding": "compared without funding and net result: funding inputs differ",
+    "unfinished": "with a trade unfinished at the common end: compared up to there",
+    "delisted": "whose trade was not compared: one file alone knows that the market ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +301,10 @@ def _funding_differs(key: Key, a: _Side, b: _Side, trades: _Both) -> bool:
     if trade["opened_ts"] is None or trade["closed_ts"] is None:
         return False
     life = trade["opened_ts"], trade["closed_ts"]
-    inputs = [(funding.rates(x.con, key[0], key[1], *life),
-               funding.known(x.con, key[0], key[1], *life, x.pair.funding_ts)) for x in (a, b)]
+    inputs = [
+        (funding.rates(x.con, key[0], key[1], *life), funding.known(x.con, key[0], key[1], *life, x.pair.funding_ts))
+        for x in (a, b)
+    ]
     return inputs[0] != inputs[1]
 
 
@@ -336,8 +340,10 @@ def _config_lines(found: _Found) -> list[str]:
     for (ours, theirs), n in found.hashes.most_common():
         a, b = _flat(found.bodies[ours]), _flat(found.bodies[theirs])
         changed = [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
-        lines.append(f"the configurations of {n} rows differ: config_hash A {ours}, B {theirs}"
-                     + "".join(f"; {name}: A {a.get(name)}, B {b.get(name)}" for name in changed[:3]))
+        lines.append(
+            f"the configurations of {n} rows differ: config_hash A {ours}, B {theirs}"
+            + "".join(f"; {name}: A {a.get(name)}, B {b.get(name)}" for name in changed[:3])
+        )
     return lines
 
 

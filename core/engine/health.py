@@ -36,6 +36,14 @@ def watch(ctx: Context, now: int, done: Synced) -> None:
             _tell(ctx, con, f"clock:{now // DAY}", messages.clock_off(offset), now)
 
 
+def remember_ban(ctx: Context) -> None:
+    """Write down until when the exchange must not be asked, where that is news."""
+    ban = ctx.exchange.banned_until if ctx.exchange else 0
+    if ban != banned_until(ctx):
+        with ctx.db.write() as con:
+            runs.put(con, _BAN, ban)
+
+
 def banned_until(ctx: Context) -> int:
     """The time before which the exchange must not be asked, as remembered from before a restart."""
     with ctx.db.lock:

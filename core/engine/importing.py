@@ -4,20 +4,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from core import timeframe
 from core.candles import MarketInfo, Row
 from core.engine.context import Context
 from core.engine.execute import settle
 from core.engine.frontier import spans
+from core.engine.import_files import ImportFile, choose
 from core.engine.resample import resample
 from core.errors import ConfigError, DataError
-from core.market.importers import Rates, find_files, is_funding, read_batches, symbol_of, timeframe_of
-from core.market.recorded import choose_sources, contract_of
+from core.market.importers import Rates, read_batches
+from core.market.recorded import contract_of
 from core.store import candles, funding, runs
 from core.store.candles import Con, Span, Stretch
-from core.timeframe import MINUTE, show_span, show_time
+from core.timeframe import MINUTE, show_time
 
 BATCH = 10_000  # rows of one transaction
 GAP_REASON = "absent in imported file"
@@ -40,27 +39,6 @@ class ImportResult:
     refused: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """A file read through once; step: the largest span (ms) that divides the distances of its rows."""
-
-    rows: int
-    first: int
-    last: int
-    step: int
-    rates: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file to import under a symbol; terms: the file that tells tick and lot."""
-
-    path: Path
-    symbol: str
-    terms: Path
-    extent: _Extent
-
-
 @dataclass(slots=True)
 class _Stored:
     """What a file has brought so far; end: all minutes before it are done; dirty: the mark set for resampling."""
@@ -72,20 +50,24 @@ class _Stored:
     dirty: Span | None = None
 
 
-def import_candles(ctx: Context, paths: Sequence[Path | str], symbol: str | None = None, tf: str | None = None,
-                   progress: Progress | None = None) -> ImportResult:
+def import_candles(
+    ctx: Context,
+    paths: Sequence[Path | str],
+    symbol: str | None = None,
+    tf: str | None = None,
+    progress: Progress | None = None,
+) -> ImportResult:
     """Store 1m candles and funding rates of files and folders; idempotent, resumable by running it again.
 
-    A folder gives one source for each configured symbol (or for `symbol`): the longest, as the replay
-    exchange chooses. A file named by itself is taken as it is. A file with a bad row is left out as a whole;
+    symbol and tf stand in where names tell none (`import_files.choose`). A refused file leaves nothing behind;
     the others go on. progress: rows done and in all. Raises ConfigError for paths and names that do not fit,
     DataError when no file could be taken at all.
     """
     if tf is not None and timeframe.ms(tf) != MINUTE:
         raise ConfigError(f"{tf} candles are not stored, only 1m ones: larger bars are built from them")
-    done, given = ImportResult(), [Path(p) for p in paths]
-    find_files(given)  # names a path that does not exist before anything is read
-    files = _files(ctx, given, symbol, done)
+    given = [Path(p) for p in paths]
+    choice = choose(ctx, given, symbol)
+    done, files = ImportResult(choice.lines, refused=choice.refused), choice.files
     _prepare(ctx, files)
     before, total = 0, sum(file.extent.rows for file in files)
     for file in files:
@@ -103,126 +85,30 @@ def _from(progress: Progress | None, before: int, total: int) -> Callable[[int],
     return lambda n: progress(before + n, total) if progress else None
 
 
-def _finish(ctx: Context, files: Sequence[_File], given: Sequence[Path], done: ImportResult) -> ImportResult:
+def _finish(ctx: Context, files: Sequence[ImportFile], given: Sequence[Path], done: ImportResult) -> ImportResult:
     bars = resample(ctx, {file.symbol for file in files})
     if not any(line.startswith("stored") for line in done.lines):
         raise DataError("nothing was imported: " + ("; ".join(done.refused) or "the files hold no rows"))
     if done.rows:
         with ctx.db.write(durable=False) as con:
             runs.log(con, ctx.clock.now(), "user", "import-candles", ", ".join(str(path) for path in given))
-    done.lines += [*(f"refused {why}" for why in done.refused), *_hints(ctx, files, given),
-                   f"{done.rows} rows new or changed, {done.gaps} minutes absent, {bars} larger bars built"]
+    done.lines += [
+        *(f"refused {why}" for why in done.refused),
+        *_hints(ctx, files, given),
+        f"{done.rows} rows new or changed, {done.gaps} minutes absent, {bars} larger bars built",
+    ]
     return done
 
 
-def _prepare(ctx: Context, files: Sequence[_File]) -> None:
+def _prepare(ctx: Context, files: Sequence[ImportFile]) -> None:
     with ctx.db.write(durable=False) as con:
         candles.ensure(con, ctx.exchange_id, dict.fromkeys(file.symbol for file in files), ctx.timeframes)
-
-
-# Which files
-
-
-def _files(ctx: Context, given: Sequence[Path], symbol: str | None, done: ImportResult) -> list[_File]:
-    named: dict[tuple[Path, str], Path] = {}
-    for path in given:
-        if path.is_dir():
-            named.update(_of_folder(ctx, path, symbol, done))
-        else:
-            named[path, symbol or _named_symbol(ctx, path)] = path
-    found = []
-    for (path, name), terms in named.items():
-        extent = _extent(path, done)
-        why = _objection(path, extent, ctx.clock.now()) if extent else None
-        if why:
-            done.refused.append(f"{path.name}: {why}")
-        elif extent and extent.rows:
-            found.append(_File(path, name, terms, extent))
-    return sorted(found, key=lambda file: (file.extent.rates, file.symbol, file.extent.first))
-
-
-def _of_folder(ctx: Context, folder: Path, symbol: str | None, done: ImportResult) -> dict[tuple[Path, str], Path]:
-    files = [path for path in find_files([folder]) if symbol_of(path.name)]
-    minutes = [path for path in files if not is_funding(path.name) and timeframe_of(path.name) in (None, "1m")]
-    done.refused += [f"{path.name}: {timeframe_of(path.name)} by its name; only 1m candles are stored"
-                     for path in files if path not in minutes and not is_funding(path.name)]
-    known = {_pair(symbol_of(path.name)) for path in minutes or files}
-    wanted = [symbol] if symbol else [s for s in ctx.cfg.symbols if _pair(s) in known]
-    if not wanted:
-        raise ConfigError(f"{folder} has no 1m candles or funding of a configured symbol "
-                          f"({', '.join(ctx.cfg.symbols)}); it has: {', '.join(sorted(known)) or 'none'}. "
-                          f"Add one to `symbols`, or name it with --symbol")
-    others = known - {_pair(s) for s in wanted}
-    if others and not symbol:
-        done.lines.append(f"left out, not configured: {', '.join(sorted(others))}")
-    return _sources(folder, wanted, done) if minutes else _rates_alone(files, wanted, done)
-
-
-def _sources(folder: Path, wanted: Sequence[str], done: ImportResult) -> dict[tuple[Path, str], Path]:
-    found = {}
-    for name, source in choose_sources(folder, wanted).items():
-        done.lines.append(f"chosen {source.describe()}")
-        found.update({(path, name): source.path for path in (*source.paths, *source.funding)})
-    return found
-
-
-def _rates_alone(files: Sequence[Path], wanted: Sequence[str], done: ImportResult) -> dict[tuple[Path, str], Path]:
-    # The longest file of each symbol, and those before and after it: an archive may come by months.
-    found: dict[tuple[Path, str], Path] = {}
-    for name in wanted:
-        kept: list[_Extent] = []
-        extents = [(path, _extent(path, done)) for path in files if _pair(symbol_of(path.name)) == _pair(name)]
-        known = [(path, extent) for path, extent in extents if extent and extent.rates]
-        for path, extent in sorted(known, key=lambda item: (-item[1].rows, item[0].name)):
-            if all(extent.last < other.first or extent.first > other.last for other in kept):
-                kept.append(extent)
-                found[path, name] = path
-    return found
-
-
-def _pair(symbol: str | None) -> str:
-    return (symbol or "").partition(":")[0]
-
-
-def _named_symbol(ctx: Context, path: Path) -> str:
-    found = symbol_of(path.name, swap=any(":" in symbol for symbol in ctx.cfg.symbols))
-    if found is None:
-        raise ConfigError(f"{path.name}: its name tells no symbol: give it with --symbol")
-    return found
-
-
-def _extent(path: Path, done: ImportResult) -> _Extent | None:
-    # The whole file is read before any of it is stored, so that a bad one leaves nothing behind.
-    rows, first, last, step, rates = 0, 0, 0, 0, is_funding(path.name)
-    try:
-        for piece in read_batches(path):
-            rates = isinstance(piece, Rates)
-            first, before = (first, last) if rows else (int(piece.ts[0]), int(piece.ts[0]))
-            step = int(np.gcd.reduce(np.diff(piece.ts, prepend=before), initial=step))
-            rows, last = rows + len(piece), int(piece.ts[-1])
-    except DataError as error:
-        done.refused.append(str(error))
-        return None
-    return _Extent(rows, first, last, step, rates)
-
-
-def _objection(path: Path, extent: _Extent, now: int) -> str | None:
-    named = timeframe_of(path.name)
-    if extent.last + (0 if extent.rates else MINUTE) > now:
-        return f"its last row ({show_time(extent.last)}) lies in the future or had not closed"
-    if extent.rates or not extent.rows:
-        return None
-    if named not in (None, "1m"):
-        return f"{named} by its name; only 1m candles are stored, larger bars are built from them"
-    if extent.step > MINUTE:
-        return f"its rows lie {show_span(extent.step)} apart: not 1m candles"
-    return None
 
 
 # Candles
 
 
-def _import_file(ctx: Context, file: _File, done: ImportResult, progress: Callable[[int], None]) -> None:
+def _import_file(ctx: Context, file: ImportFile, done: ImportResult, progress: Callable[[int], None]) -> None:
     resample(ctx, {file.symbol})  # what an import that was killed left unbuilt, before the stretches change
     why = _beyond(ctx, file)
     if why:
@@ -239,21 +125,24 @@ def _import_file(ctx: Context, file: _File, done: ImportResult, progress: Callab
     done.gaps += stored.gaps
     done.lines.append(
         f"stored {file.symbol}: {file.path.name}: {file.extent.rows} minutes, {show_time(file.extent.first)} to "
-        f"{show_time(file.extent.last)}: {stored.fresh} new, {stored.revised} rewritten, {stored.gaps} absent")
+        f"{show_time(file.extent.last)}: {stored.fresh} new, {stored.revised} rewritten, {stored.gaps} absent"
+    )
 
 
-def _beyond(ctx: Context, file: _File) -> str | None:
+def _beyond(ctx: Context, file: ImportFile) -> str | None:
     # A hole behind the frontier would be decided over and walked over as if nothing had been traded in it.
     with ctx.db.lock:
         info = candles.symbols(ctx.db.con, ctx.exchange_id)[file.symbol]
         known = candles.stretches(ctx.db.con, ctx.exchange_id).get(file.symbol)
     if info.scanned_ts is None or not known or file.extent.first <= known[-1].frontier:
         return None
-    return (f"it begins at {show_time(file.extent.first)}, and the minutes from {show_time(known[-1].frontier)} on are "
-            f"missing: this database has decided {file.symbol} up to there. Import or download those first")
+    return (
+        f"it begins at {show_time(file.extent.first)}, and the minutes from {show_time(known[-1].frontier)} on are "
+        f"missing: this database has decided {file.symbol} up to there. Import or download those first"
+    )
 
 
-def _set_terms(ctx: Context, file: _File) -> None:
+def _set_terms(ctx: Context, file: ImportFile) -> None:
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)[file.symbol].market
     if known is None:
@@ -268,7 +157,7 @@ def _batches(path: Path) -> Iterator[list[Row]]:
         assert not isinstance(piece, Rates)  # the columns were the same throughout when the file was read through
         columns = (piece.ts, piece.open, piece.high, piece.low, piece.close, piece.volume)
         for a in range(0, len(piece), BATCH):
-            yield list(zip(*(column[a:a + BATCH].tolist() for column in columns), strict=True))
+            yield list(zip(*(column[a : a + BATCH].tolist() for column in columns), strict=True))
 
 
 def _store(ctx: Context, con: Con, symbol: str, rows: list[Row], stored: _Stored) -> None:
@@ -354,7 +243,7 @@ def _mark(con: Con, exchange: str, symbol: str, touched: Sequence[int], before: 
 # Funding
 
 
-def _import_rates(ctx: Context, file: _File, done: ImportResult) -> None:
+def _import_rates(ctx: Context, file: ImportFile, done: ImportResult) -> None:
     pieces = [piece for piece in read_batches(file.path) if isinstance(piece, Rates)]
     rates = [pair for piece in pieces for pair in zip(piece.ts.tolist(), piece.rate.tolist(), strict=True)]
     with ctx.db.write() as con:
@@ -363,7 +252,8 @@ def _import_rates(ctx: Context, file: _File, done: ImportResult) -> None:
     done.rows += len(changed)
     done.lines.append(
         f"stored {file.symbol}: {file.path.name}: {len(rates)} funding rates, {show_time(rates[0][0])} to "
-        f"{show_time(rates[-1][0])}: {len(changed)} new or changed, {settled} trades recomputed")
+        f"{show_time(rates[-1][0])}: {len(changed)} new or changed, {settled} trades recomputed"
+    )
 
 
 def _settle(ctx: Context, con: Con, symbol: str, changed: Sequence[int]) -> int:
@@ -379,12 +269,15 @@ def _settle(ctx: Context, con: Con, symbol: str, changed: Sequence[int]) -> int:
 # Hints
 
 
-def _hints(ctx: Context, files: Sequence[_File], given: Sequence[Path]) -> list[str]:
+def _hints(ctx: Context, files: Sequence[ImportFile], given: Sequence[Path]) -> list[str]:
     lines = []
     beside = {path.parent / "funding" for path in given if path.is_dir() and path.name != "funding"}
     if not any(file.extent.rates for file in files):
-        lines += [f"funding rates lie beside the candles and were not given: import {folder} too"
-                  for folder in sorted(beside) if folder.is_dir()]
+        lines += [
+            f"funding rates lie beside the candles and were not given: import {folder} too"
+            for folder in sorted(beside)
+            if folder.is_dir()
+        ]
     strange = sorted({file.symbol for file in files} - set(ctx.cfg.symbols))
     if strange:
         lines.append(f"stored, but scanned only once they stand in `symbols`: {', '.join(strange)}")

@@ -20,8 +20,11 @@ def setups_of(body: Body, tf: str) -> list[tuple[Setup, Any]]:
     Raises DataError for a configuration that this program can no longer follow.
     """
     try:
-        return [(REGISTRY[name], REGISTRY[name].params(**setup["params"]))
-                for name, setup in sorted(body["signals"]["setups"].items()) if tf in setup["timeframes"]]
+        return [
+            (REGISTRY[name], REGISTRY[name].params(**setup["params"]))
+            for name, setup in sorted(body["signals"]["setups"].items())
+            if tf in setup["timeframes"]
+        ]
     except (KeyError, TypeError) as error:
         raise DataError(f"a stored configuration does not fit this program's setups ({error})") from error
 

@@ -12,7 +12,7 @@ from core.engine import announce
 from core.engine.backfill import backfill, behind
 from core.engine.context import Context
 from core.engine.resample import resample
-from core.engine.tick import attempt, tick
+from core.engine.tick import attempt, record, tick
 from core.notify.delivery import Deliverer
 from core.store import runs
 from core.store.runs import JobRun
@@ -70,8 +70,7 @@ def run(ctx: Context, job: Job, due: int) -> list[JobRun]:
         return tick_runs(job, due)
     done = attempt(ctx, job.name, due, lambda: job.work(due))
     if not job.quiet or done.rows or done.state != "ok":
-        with ctx.db.write(durable=False) as con:
-            runs.add_runs(con, [done])
+        record(ctx, [done])
         return [done]
     return []
 
@@ -80,6 +79,18 @@ def tick_runs(job: Job, due: int) -> list[JobRun]:
     """Run the tick; its stages are its records."""
     job.work(due)
     return []
+
+
+def due_between(job: Job, start: int, end: int, most: int = 10_000) -> list[int]:
+    """Due times of a job from `start` to `end` (ms), both included; at most `most` of them."""
+    found: list[int] = []
+    while len(found) < most:
+        after = job.trigger.get_next_fire_time(None, at(found[-1] + 1 if found else start))
+        ts = int(after.timestamp() * 1000)
+        if ts > end:
+            break
+        found.append(ts)
+    return found
 
 
 def at(ts: int) -> datetime:

@@ -13,6 +13,8 @@ from core.timeframe import MINUTE
 
 GAP_REASON = "absent in two fetches"
 
+Window = tuple[int, int]  # where the next page begins; from where on all was answered without a fault
+
 
 @dataclass(slots=True)
 class Stored:

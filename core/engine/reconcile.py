@@ -159,7 +159,8 @@ class _Pair:
         if (config_hash, market) not in self.known:
             found = self._decide(self.bodies[config_hash], MarketInfo(*market))
             self.known[config_hash, market] = {
-                rows.signal_id(c.setup, self.symbol, self.tf, c.start_ts, c.end_ts): c for c in found}
+                rows.signal_id(c.setup, self.symbol, self.tf, c.start_ts, c.end_ts): c for c in found
+            }
         return self.known[config_hash, market]
 
     def _decide(self, body: Body, market: MarketInfo) -> list[Candidate]:
@@ -169,8 +170,20 @@ class _Pair:
         lo, end = timeframe.ceil(self.first, size) - size, timeframe.floor(self.last, size)
         count = window(setups, common) + (end - lo) // size
         bars = candles.tail(self.con, self.row.id, size, end, count)
-        return decide(bars, bisect_left(bars.ts, lo), len(bars), self.stretch.start, self.tf, setups, market,
-                      params.costs(body), params.risk(body), common, self.ctx.kernels, Counter())
+        return decide(
+            bars,
+            bisect_left(bars.ts, lo),
+            len(bars),
+            self.stretch.start,
+            self.tf,
+            setups,
+            market,
+            params.costs(body),
+            params.risk(body),
+            common,
+            self.ctx.kernels,
+            Counter(),
+        )
 
     def trail(self, period: int) -> tuple[list[int], list[float]]:
         """Closes of all bars that a trade of the range may trail on, and their ATR."""
@@ -225,9 +238,18 @@ def _differences(pair: _Pair, row: Row, position: tuple[Any, ...], legs: list[st
         return
     body = pair.bodies[row["config_hash"]]
     order, verdict = rows.candidate_order(c, body), judge(c.refusal, body["meta"]["enabled"])
-    values = rows.as_dict(rows.signal_values(
-        c, verdict, order, exchange=pair.ctx.exchange_id, symbol=pair.symbol, origin="live", late=bool(row["late"]),
-        config_hash=row["config_hash"]))
+    values = rows.as_dict(
+        rows.signal_values(
+            c,
+            verdict,
+            order,
+            exchange=pair.ctx.exchange_id,
+            symbol=pair.symbol,
+            origin="live",
+            late=bool(row["late"]),
+            config_hash=row["config_hash"],
+        )
+    )
     compared = [name for name in values if name not in NOT_RECOMPUTED]
     yield from ((name, row[name], values[name]) for name in compared if row[name] != values[name])
     if not position:
@@ -236,8 +258,9 @@ def _differences(pair: _Pair, row: Row, position: tuple[Any, ...], legs: list[st
     yield from _trade_differences(pair, order, body, position, legs)
 
 
-def _trade_differences(pair: _Pair, order: Order, body: Body, position: tuple[Any, ...],
-                       legs: list[stored.Event]) -> Iterator[Differs]:
+def _trade_differences(
+    pair: _Pair, order: Order, body: Body, position: tuple[Any, ...], legs: list[stored.Event]
+) -> Iterator[Differs]:
     had = dict(zip(STATE_COLUMNS + MONEY_COLUMNS, position, strict=True))
     state = _life(pair, order, body, had["closed_ts"] if had["exit_reason"] == "delisted" else pair.one_minute.ended_ts)
     paid, known = funding_of(pair.ctx, pair.con, pair.symbol, pair.info, order, state, pair.one_minute, body)

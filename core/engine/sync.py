@@ -7,7 +7,7 @@ from core import timeframe
 from core.engine.context import Context
 from core.engine.execute import settle
 from core.engine.frontier import CONFIRM_MS
-from core.engine.pages import Stored, ask, store_page
+from core.engine.pages import Stored, Window, ask, store_page
 from core.errors import DataError, Rejected, TraderError, Transient
 from core.market.exchange import Exchange, Page
 from core.store import candles, funding, runs, signals
@@ -15,8 +15,6 @@ from core.store.candles import Stretch
 from core.timeframe import DAY, HOUR, MINUTE
 
 log = logging.getLogger(__name__)
-
-Window = tuple[int, int]  # where the next page begins; from where on all was answered without a fault
 
 MARKET_REFRESH = DAY
 _UNLISTED = "unlisted"
@@ -174,7 +172,9 @@ def _funding(ctx: Context, exchange: Exchange, now: int, done: Synced) -> None:
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
         stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
-    due = [s for s in wanted(ctx) if s in stretches and s not in done.errors and (known[s].funding_ts or 0) < through]
+        series = candles.series(ctx.db.con, ctx.exchange_id)
+    asked = [s for s in wanted(ctx) if s in stretches and s not in done.errors and series[s, "1m"].ended_ts is None]
+    due = [s for s in asked if (known[s].funding_ts or 0) < through]
     since = {s: _funding_since(known[s].funding_ts, stretches[s][0]) for s in due}
     if not due:
         return

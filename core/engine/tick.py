@@ -1,7 +1,8 @@
 """The minute: sync, resample, scan, execute, in that order; running it twice or late changes nothing."""
 
 import logging
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 
 from core.engine import health
 from core.engine.context import Context
@@ -9,11 +10,13 @@ from core.engine.execute import execute
 from core.engine.resample import resample
 from core.engine.scan import scan
 from core.engine.sync import markets, sync
-from core.errors import Transient
+from core.errors import TraderError, Transient
 from core.store import runs
 from core.store.runs import JobRun
 
 log = logging.getLogger(__name__)
+
+KEPT = 1000  # job runs held in memory while the file cannot take them
 
 STAGES = ("incremental_sync", "resample", "scan_signals", "execute_signals")
 
@@ -58,16 +61,29 @@ def tick(ctx: Context, due: int, stopping: Callable[[], bool] = lambda: False) -
         done.append(run)
         if run.state == "failed" and run.rows is None and name != STAGES[0]:
             break
-    with ctx.db.write(durable=False) as con:
-        runs.add_runs(con, done)
+    record(ctx, done)
     return done
+
+
+def record(ctx: Context, done: Sequence[JobRun]) -> None:
+    """Write job runs down; what a full disk does not take is kept and written with the next ones."""
+    with ctx.db.lock:
+        ctx.unwritten += done
+        try:
+            with ctx.db.write(durable=False) as con:
+                runs.add_runs(con, ctx.unwritten)
+        except sqlite3.OperationalError as error:
+            ctx.unwritten = ctx.unwritten[-KEPT:]
+            log.error("%d job runs could not be recorded yet: %s", len(ctx.unwritten), error)
+        else:
+            ctx.unwritten = []
 
 
 def _sync(ctx: Context, now: int, failed: dict[str, str]) -> int:
     deadline = ctx.clock.monotonic() + ctx.cfg.incremental.run_seconds
     try:
         markets(ctx, now)
-    except Transient as error:
+    except TraderError as error:
         log.warning("no market list: %s", error)
     done = sync(ctx, now, deadline)
     health.watch(ctx, now, done)

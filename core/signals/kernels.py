@@ -192,6 +192,40 @@ def adx(high: Values, low: Values, close: Values, count: int, n: int, out: Out) 
         out[k] = value
 
 
+def rsi(high: Values, low: Values, close: Values, count: int, n: int, out: Out) -> None:
+    """Write Wilder's RSI(n), 0 to 100, of a run of `count` bars to `out`; NaN before its n-th bar.
+
+    Rises and falls of the close are smoothed like the movements of the ADX: those of bar 0 are 0, the seed
+    is the mean of the first n. 50 where nothing moved. high, low: not read (the signature of its siblings).
+    """
+    up = 0.0
+    down = 0.0
+    for k in range(count):
+        rise = 0.0
+        fall = 0.0
+        if k > 0:
+            change = close[k] - close[k - 1]
+            if change > 0.0:
+                rise = change
+            else:
+                fall = -change
+        if k < n:
+            up += rise
+            down += fall
+            if k == n - 1:
+                up = up / n
+                down = down / n
+        else:
+            up = (up * (n - 1) + rise) / n
+            down = (down * (n - 1) + fall) / n
+        value = math.nan
+        if k >= n - 1:
+            value = 50.0
+            if up + down > 0.0:
+                value = 100.0 * up / (up + down)
+        out[k] = value
+
+
 def rank_atr_pct(atrs: Values, close: Values, lo: int, i: int) -> tuple[int, int]:
     """Rank bar i's ATR % among bars [lo, i]: (how many lie strictly below, how many there are).
 
@@ -230,6 +264,45 @@ def ema(close: Values, weights: Values, count: int, i: int) -> float:
     return total / mass
 
 
+def emas(close: Values, weights: Values, count: int, at: Sequence[int], size: int, out: Out) -> None:
+    """Write the EMA at each of the `size` bars of `at` to `out`."""
+    for k in range(size):
+        out[k] = ema(close, weights, count, at[k])
+
+
+def means(values: Values, at: Sequence[int], size: int, window: int, out: Out) -> None:
+    """Write the mean of the last `window` values, the bar's own included, at each bar of `at`; NaN with fewer."""
+    for k in range(size):
+        i = at[k]
+        total = math.nan
+        if i >= window - 1:
+            total = 0.0
+            for j in range(i - window + 1, i + 1):
+                total += values[j]
+        out[k] = total / window
+
+
+def ranks(values: Values, at: Sequence[int], size: int, window: int, out: Out) -> None:
+    """Write the rank of the value at each bar of `at` among the last `window`, its own included, 0 to below 100.
+
+    The share, in percent, that lies strictly below; a missing value (NaN) counts on neither side. NaN where
+    there are fewer bars or the value itself is missing.
+    """
+    for k in range(size):
+        i = at[k]
+        rank = math.nan
+        if i >= window - 1 and values[i] == values[i]:
+            below = 0
+            known = 0
+            for j in range(i - window + 1, i + 1):
+                if values[j] < values[i]:
+                    below += 1
+                if values[j] == values[j]:
+                    known += 1
+            rank = 100.0 * below / known
+        out[k] = rank
+
+
 def bandwidth(close: Values, i: int, period: int, width: float) -> float:
     """Bollinger bandwidth at bar i: (upper - lower) / middle, population deviation, two passes."""
     total = 0.0
@@ -240,6 +313,15 @@ def bandwidth(close: Values, i: int, period: int, width: float) -> float:
     for k in range(i - period + 1, i + 1):
         square += (close[k] - mean) * (close[k] - mean)
     return 2.0 * width * math.sqrt(square / period) / mean
+
+
+def bandwidths(close: Values, lo: int, hi: int, period: int, width: float, out: Out) -> None:
+    """Write the bandwidths of bars [lo, hi) to the start of `out`; NaN with fewer than `period` closes."""
+    for i in range(lo, hi):
+        value = math.nan
+        if i >= period - 1:
+            value = bandwidth(close, i, period, width)
+        out[i - lo] = value
 
 
 def squeezed(close: Values, i: int, period: int, width: float, lookback: int, rank_pct: float, within: int,
@@ -315,8 +397,9 @@ def breakouts(high: Values, low: Values, close: Values, weights: Values, count: 
 
 
 # Every loop of this file, callees before callers: the order in which a compiler needs them.
-FUNCTIONS: tuple[Callable, ...] = (pivot, starts_of, impulses, avwap, true_range, atr, adx, rank_atr_pct, ema_weights,
-                                   ema, bandwidth, squeezed, breakout, broken_out, breakouts)
+FUNCTIONS: tuple[Callable, ...] = (pivot, starts_of, impulses, avwap, true_range, atr, adx, rsi, rank_atr_pct,
+                                   ema_weights, ema, emas, means, ranks, bandwidth, bandwidths, squeezed, breakout,
+                                   broken_out, breakouts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,10 +414,15 @@ class Kernels:
     true_range: Callable[..., float]
     atr: Callable[..., None]
     adx: Callable[..., None]
+    rsi: Callable[..., None]
     rank_atr_pct: Callable[..., tuple[int, int]]
     ema_weights: Callable[..., None]
     ema: Callable[..., float]
+    emas: Callable[..., None]
+    means: Callable[..., None]
+    ranks: Callable[..., None]
     bandwidth: Callable[..., float]
+    bandwidths: Callable[..., None]
     squeezed: Callable[..., bool]
     breakout: Callable[..., int]
     broken_out: Callable[..., int]

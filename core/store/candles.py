@@ -243,13 +243,16 @@ def gaps(con: Con, exchange: str, symbol: str, start: int, end: int) -> list[Spa
 def add_gaps(con: Con, exchange: str, symbol: str, spans: Iterable[Span], reason: str) -> None:
     """Record absences (half-open spans), joined with a neighbour that they touch."""
     for start, end in spans:
+        # Gaps do not overlap, so only the last one before can touch (found by the key, not by a scan).
         before = con.execute(
-            "SELECT start_ts FROM gaps WHERE exchange = ? AND symbol = ? AND end_ts = ? AND reason = ?",
-            (exchange, symbol, start - MINUTE, reason),
+            "SELECT start_ts, end_ts, reason FROM gaps WHERE exchange = ? AND symbol = ? AND start_ts < ? "
+            "ORDER BY start_ts DESC LIMIT 1",
+            (exchange, symbol, start),
         ).fetchone()
+        touches = before is not None and before[1:] == (start - MINUTE, reason)
         con.execute(
             "INSERT INTO gaps VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET end_ts = excluded.end_ts",
-            (exchange, symbol, before[0] if before else start, end - MINUTE, reason),
+            (exchange, symbol, before[0] if touches else start, end - MINUTE, reason),
         )
 
 

@@ -53,7 +53,8 @@ def pairs(con: Con) -> dict[tuple[str, str, str], Pair]:
         "y.funding_ts, EXISTS (SELECT 1 FROM signals g WHERE g.exchange = s.exchange AND g.symbol = s.symbol "
         "AND g.timeframe = s.timeframe) "
         "FROM series s JOIN series m ON m.exchange = s.exchange AND m.symbol = s.symbol AND m.timeframe = '1m' "
-        "JOIN symbols y ON y.exchange = s.exchange AND y.symbol = s.symbol WHERE s.timeframe <> '1m'")
+        "JOIN symbols y ON y.exchange = s.exchange AND y.symbol = s.symbol WHERE s.timeframe <> '1m'"
+    )
     return {(r[0], r[1], r[2]): Pair(*r[3:]) for r in found}
 
 
@@ -64,57 +65,82 @@ def symbols(con: Con) -> set[tuple[str, str]]:
 
 def signal_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> list[dict[str, Any]]:
     """Signals of (exchange, symbol, timeframe) with start <= decided_ts <= last, in the order they were decided."""
-    return row_dicts(con.execute(f"SELECT g.* FROM signals g WHERE {_OF_PAIR} ORDER BY g.decided_ts, g.id",
-                                 (*key, start, last)))
+    return row_dicts(
+        con.execute(f"SELECT g.* FROM signals g WHERE {_OF_PAIR} ORDER BY g.decided_ts, g.id", (*key, start, last))
+    )
 
 
 def trade_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> dict[str, dict[str, Any]]:
     """Rows of the view `trades` by signal id, for the signals of `signal_rows`."""
-    found = row_dicts(con.execute(f"SELECT t.* FROM signals g JOIN trades t ON t.signal_id = g.id WHERE {_OF_PAIR}",
-                                  (*key, start, last)))
+    found = row_dicts(
+        con.execute(
+            f"SELECT t.* FROM signals g JOIN trades t ON t.signal_id = g.id WHERE {_OF_PAIR}", (*key, start, last)
+        )
+    )
     return {row["signal_id"]: row for row in found}
 
 
 def event_rows(con: Con, key: tuple[str, str, str], start: int, last: int) -> dict[str, list[Event]]:
     """Money events (ts, event, price, fraction, fee_pct) in order, by signal id, for the signals of `signal_rows`."""
     found: dict[str, list[Event]] = {}
-    for id, *event in con.execute("SELECT g.id, e.ts, e.event, e.price, e.fraction, e.fee_pct FROM events e "
-                                  f"JOIN signals g ON g.n = e.signal WHERE {_OF_PAIR} ORDER BY e.signal, e.leg",
-                                  (*key, start, last)):
+    for id, *event in con.execute(
+        "SELECT g.id, e.ts, e.event, e.price, e.fraction, e.fee_pct FROM events e "
+        f"JOIN signals g ON g.n = e.signal WHERE {_OF_PAIR} ORDER BY e.signal, e.leg",
+        (*key, start, last),
+    ):
         found.setdefault(id, []).append((event[0], event[1], event[2], event[3], event[4]))
     return found
 
 
-def positions(con: Con, key: tuple[str, str, str], start: int, last: int,
-              columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+def positions(
+    con: Con, key: tuple[str, str, str], start: int, last: int, columns: Sequence[str]
+) -> dict[int, tuple[Any, ...]]:
     """The named columns of positions by row number of their signal, for the signals of `signal_rows`."""
     names = ", ".join(f"p.{name}" for name in columns)
-    return {r[0]: tuple(r[1:]) for r in con.execute(
-        f"SELECT g.n, {names} FROM signals g JOIN positions p ON p.signal = g.n WHERE {_OF_PAIR}", (*key, start, last))}
+    return {
+        r[0]: tuple(r[1:])
+        for r in con.execute(
+            f"SELECT g.n, {names} FROM signals g JOIN positions p ON p.signal = g.n WHERE {_OF_PAIR}",
+            (*key, start, last),
+        )
+    }
 
 
 def revised_spans(con: Con, exchange: str, symbol: str, timeframe: str) -> list[Span]:
     """Spans [ts, ts + timeframe) of the minutes, and of the bars of `timeframe`, that were ever rewritten."""
-    found = con.execute("SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
-                        "WHERE s.exchange = ? AND s.symbol = ? AND s.timeframe IN ('1m', ?) ORDER BY r.ts",
-                        (exchange, symbol, timeframe))
+    found = con.execute(
+        "SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
+        "WHERE s.exchange = ? AND s.symbol = ? AND s.timeframe IN ('1m', ?) ORDER BY r.ts",
+        (exchange, symbol, timeframe),
+    )
     return [(ts, ts + TIMEFRAMES[name]) for ts, name in found]
 
 
 def has_live(con: Con, exchange: str) -> bool:
     """Whether the daemon ever decided anything in this file."""
-    return bool(con.execute("SELECT EXISTS (SELECT 1 FROM series WHERE exchange = ? AND live_from IS NOT NULL)",
-                            (exchange,)).fetchone()[0])
+    return bool(
+        con.execute(
+            "SELECT EXISTS (SELECT 1 FROM series WHERE exchange = ? AND live_from IS NOT NULL)", (exchange,)
+        ).fetchone()[0]
+    )
 
 
 def neighbour_configs(con: Con, exchange: str, start: int, last: int) -> set[str]:
     """config_hash of the live signals with start <= decided_ts <= last and of the nearest ones around them."""
-    found = {r[0] for r in con.execute("SELECT DISTINCT config_hash FROM signals WHERE exchange = ? "
-                                       "AND decided_ts BETWEEN ? AND ? AND origin = 'live'", (exchange, start, last))}
+    found = {
+        r[0]
+        for r in con.execute(
+            "SELECT DISTINCT config_hash FROM signals WHERE exchange = ? "
+            "AND decided_ts BETWEEN ? AND ? AND origin = 'live'",
+            (exchange, start, last),
+        )
+    }
     for sign, order, decided_ts in (("<=", "DESC", start), (">=", "ASC", last)):
-        row = con.execute(f"SELECT config_hash FROM signals WHERE exchange = ? AND decided_ts {sign} ? "
-                          f"AND origin = 'live' ORDER BY decided_ts {order}, n {order} LIMIT 1",
-                          (exchange, decided_ts)).fetchone()
+        row = con.execute(
+            f"SELECT config_hash FROM signals WHERE exchange = ? AND decided_ts {sign} ? "
+            f"AND origin = 'live' ORDER BY decided_ts {order}, n {order} LIMIT 1",
+            (exchange, decided_ts),
+        ).fetchone()
         found |= {row[0]} if row else set()
     return found
 
@@ -126,8 +152,12 @@ def set_revised(con: Con, values: Sequence[tuple[int, int]]) -> None:
 
 def table_counts(con: Con) -> dict[str, int]:
     """Rows of every table."""
-    names = [r[0] for r in con.execute("SELECT name FROM sqlite_schema WHERE type = 'table' "
-                                       "AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+    names = [
+        r[0]
+        for r in con.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        )
+    ]
     return {name: con.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from core.errors import ArtifactError
 from core.store import migrations
@@ -39,11 +40,11 @@ class Database:
             self.con.execute("BEGIN IMMEDIATE")
             try:
                 yield self.con
+                self.con.execute("COMMIT")  # inside: a disk that fills up here must not leave it open
             except BaseException:
                 if self.con.in_transaction:  # SQLite has already rolled back on a full disk
                     self.con.execute("ROLLBACK")
                 raise
-            self.con.execute("COMMIT")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -102,9 +103,13 @@ def check_file(db: Database) -> None:
 
 
 def _open_writer(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    con = _connect(str(path), uri=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        con = _connect(str(path), uri=False)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise _unusable(path, error) from error
+    try:
+        migrations.check_file(con)  # before anything is written to what may be somebody else's file
         if con.execute("PRAGMA page_count").fetchone()[0] == 0:
             con.execute("PRAGMA auto_vacuum=INCREMENTAL")  # takes effect only before the first table
         con.execute("PRAGMA journal_mode=WAL").fetchone()
@@ -116,7 +121,7 @@ def _open_writer(path: Path) -> sqlite3.Connection:
         con.close()
         if any(text in str(error) for text in _NOT_A_DATABASE):
             raise _damaged(path, str(error)) from error
-        raise
+        raise _unusable(path, error) from error
     except ArtifactError:
         con.close()
         raise
@@ -128,10 +133,13 @@ def _open_readonly(path: Path) -> sqlite3.Connection:
         raise ArtifactError(
             f"no database at {path}: start the daemon, or make one with `python -m core init-db --db {path}`"
         )
-    con = _connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        con = _connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    except sqlite3.OperationalError as error:
+        raise _unusable(path, error) from error
     try:
         con.execute("PRAGMA query_only=ON")
-        migrations.check_version(con)
+        migrations.check_file(con)
     except sqlite3.DatabaseError as error:
         con.close()
         raise _damaged(path, str(error)) from error
@@ -145,6 +153,10 @@ def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
     return sqlite3.connect(
         target, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
+
+
+def _unusable(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"cannot use {path} as the database: {error}. See to its folder, its rights and the disk")
 
 
 def _damaged(path: Path, found: str) -> ArtifactError:

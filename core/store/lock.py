@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from core.errors import LockHeld
+from core.errors import ArtifactError, LockHeld
 
 
 class WriterLock:
@@ -22,18 +23,25 @@ class WriterLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises LockHeld that names the holder and the ways on."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Take the lock. Raises LockHeld that names the holder and the ways on, ArtifactError where no lock can be."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _unusable(self._path, error) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(fd, 400, 0).decode("utf-8", "replace")
             os.close(fd)
             raise LockHeld(_refusal(self._path, holder)) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"who": self._who, "pid": os.getpid()}).encode(), 0)
+        except OSError as error:
+            os.close(fd)
+            raise _unusable(self._path, error) from error
         self._fd = fd
+        with suppress(OSError):  # on a full disk the lock holds all the same, only without a name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps({"who": self._who, "pid": os.getpid()}).encode(), 0)
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
@@ -49,6 +57,10 @@ class WriterLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _unusable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"cannot take the lock {path}: {error.strerror}. See to its folder, its rights and the disk")
 
 
 def _refusal(path: Path, holder: str) -> str:

@@ -135,6 +135,16 @@ def migrate(con: sqlite3.Connection) -> int:
     return len(MIGRATIONS) - done
 
 
+def check_file(con: sqlite3.Connection) -> None:
+    """Refuse a file of a newer program, and one that another program made. Raises ArtifactError. Reads only."""
+    check_version(con)
+    if _version(con) == 0 and con.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise ArtifactError(
+            "the file holds tables of another program (the earlier Trader_AI's, perhaps): it was left as it is; "
+            "move it aside, or choose another app.db_path or --db"
+        )
+
+
 def check_version(con: sqlite3.Connection) -> None:
     """Refuse a file written by a newer program. Raises ArtifactError."""
     found = _version(con)

@@ -115,7 +115,7 @@ def wilson(wins: int, n: int, z: float = Z95) -> tuple[float, float] | None:
     p, zz = wins / n, z * z
     middle = (p + zz / (2 * n)) / (1 + zz / n)
     half = z / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if wins == 0 else middle - half, 1.0 if wins == n else middle + half
 
 
 def break_even_rate(avg_win: float | None, avg_loss: float | None) -> float | None:

@@ -50,5 +50,6 @@ def _order(r: np.random.Generator) -> Order:
         liq=nan if r.random() < 0.3 else entry - d * unit * float(r.integers(6, 9)), decided_ts=T0,
         deadline=T0 + (5 if market else int(r.integers(3, 40))) * MINUTE,
         tp1_fraction=float(r.choice([0.0, 0.3, 0.5, 1.0])), move_be=bool(r.random() < 0.8),
-        be_cost=float(r.choice([0.0, 0.0017])), trail_mult=nan if r.random() < 0.4 else float(r.choice([0.7, 1.0, 2.0])),
+        be_cost=float(r.choice([0.0, 0.0017])),
+        trail_mult=nan if r.random() < 0.4 else float(r.choice([0.7, 1.0, 2.0])),
         max_hold_ms=int(r.choice([0, 0, 5, 15])) * MINUTE)

@@ -64,7 +64,7 @@ class Simulator:
         self.life.status, self.life.reason, self.life.closed_ts = "EXPIRED", reason, ts
 
     def _pending(self, bar: Bar) -> None:
-        ts, o, high, low, c = bar
+        ts, o, high, low, _ = bar
         k = self.order
         worst, best = (low, high) if self.long else (high, low)
         if ts < k.decided_ts:
@@ -84,7 +84,7 @@ class Simulator:
             return self._expire("tp1_before_entry", ts)
 
     def _fill(self, bar: Bar, price: float, at_open: bool) -> None:
-        ts, o, high, low, c = bar
+        ts, o, high, low, _ = bar
         worst, best = (low, high) if self.long else (high, low)
         self.life.status, self.life.fill = "OPEN", (ts, price)
         if at_open and self.at_or_below(o, self.order.sl):
@@ -96,7 +96,7 @@ class Simulator:
         self._survive(bar, [worst], [best] if at_open else [])
 
     def _position(self, bar: Bar, atr: float) -> None:
-        ts, o, high, low, c = bar
+        ts, o, high, low, _ = bar
         k, life = self.order, self.life
         worst = low if self.long else high
         self._trail(atr)
@@ -124,7 +124,7 @@ class Simulator:
             self.stop, self.moved_by = level, "trail"
 
     def _targets(self, bar: Bar) -> bool:
-        ts, o, high, low, c = bar
+        ts, o, high, low, _ = bar
         k, life = self.order, self.life
         worst, best = (low, high) if self.long else (high, low)
         if life.status == "OPEN" and self.above(best, k.tp1):

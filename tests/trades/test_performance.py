@@ -16,8 +16,8 @@ JAN = 1_704_067_200_000  # 2024-01-01
 def trade(pnl: float, r: float | None = None, day: int = 0, **other: object) -> Closed:
     """A closed trade of `pnl` percent, closed `day` days after New Year 2024, held one hour unless told."""
     values = {"symbol": "BTC/USDT:USDT", "timeframe": "15m", "setup": "fibo_avwap", "direction": "long",
-              "exit_reason": "sl", "opened_ts": JAN + day * DAY - 3_600_000, "closed_ts": JAN + day * DAY, "pnl_pct": pnl,
-              "pnl_usd": 10 * pnl, "r_multiple": pnl if r is None else r} | other
+              "exit_reason": "sl", "opened_ts": JAN + day * DAY - 3_600_000, "closed_ts": JAN + day * DAY,
+              "pnl_pct": pnl, "pnl_usd": 10 * pnl, "r_multiple": pnl if r is None else r} | other
     return Closed(**values)  # type: ignore[arg-type]
 
 
@@ -50,7 +50,8 @@ def test_a_win_rate_comes_with_its_interval_and_never_without() -> None:
 def test_nothing_gives_zero_counts_and_no_figures() -> None:
     s = perf.summarize([])
     assert (s.trades, s.tot_profit_pct, s.max_consecutive_wins) == (0, 0.0, 0)
-    assert [getattr(s, n) for n in ("expectancy_r", "profit_factor", "break_even_pct", "max_drawdown", "sqn")] == [None] * 5
+    for name in ("expectancy_r", "profit_factor", "break_even_pct", "max_drawdown", "sqn"):
+        assert getattr(s, name) is None
     assert perf.days([]) is None
 
 

@@ -1,4 +1,4 @@
-"""The classic mistakes of simulators, planted one by one: the scenario table catches each, and passes the clean twin."""
+"""The classic mistakes of simulators, planted one by one: the table catches each and passes the clean twin."""
 
 from pathlib import Path
 
@@ -29,7 +29,8 @@ FLAWS = {
         ("            return _stopped(s, ts, o, True)", "            return _stopped(s, ts, s.stop, True)")),
     "targets on the entry bar": (
         "targets on a fill bar not filled at the open do not count",
-        ("        return _limit_inside(k, ts, low, c)", "        return _inside(_filled(k, ts, k.entry), k, ts, o, h, low, c)")),
+        ("        return _limit_inside(k, ts, low, c)",
+         "        return _inside(_filled(k, ts, k.entry), k, ts, o, h, low, c)")),
     "trail raised by the same bar's high": (
         "a bar's own high does not raise its stop",
         ("        stop = _trailed(s.stop, s.best, k.trail_mult, atr)",
@@ -42,7 +43,8 @@ FLAWS = {
                               ("    return low >= entry and not h >= tp1", "    return low > entry and not h >= tp1"),
                               ("    if low < k.entry:", "    if low <= k.entry:")),
     "stop needs a trade through it": ("stop triggers on touch",
-                                      ("    return low > stop and not low < liq", "    return low >= stop and not low < liq"),
+                                      ("    return low > stop and not low < liq",
+                                       "    return low >= stop and not low < liq"),
                                       ("        if low <= s.stop and not", "        if low < s.stop and not")),
     "target filled on touch": ("TP1 only touched",
                                ("not low < liq and not h > target", "not low < liq and not h >= target"),
@@ -56,7 +58,8 @@ FLAWS = {
         "a bar through stop and liquidation meets the stop first", ("    if o < k.liq:", "    if low < k.liq:")),
     "trail loosens": ("a larger ATR does not loosen it",
                       ("    return level if level > stop else stop", "    return level if level == level else stop"),
-                      ("        if stop > s.stop:\n            s = _with", "        if stop != s.stop:\n            s = _with")),
+                      ("        if stop > s.stop:\n            s = _with",
+                       "        if stop != s.stop:\n            s = _with")),
     "ATR of a bar that closes later": (
         "the ATR of a bar that closes later does not",
         ("        if bar_close_ts[mid] <= ts:", "        if bar_close_ts[mid] <= ts + 5 * MINUTE:"),
@@ -66,7 +69,8 @@ FLAWS = {
                                "    return _closed(s, status, reason, ts, price, s.best, s.worst - 1.0)")),
     "time a minute late": ("time at the close of the minute whose end reaches the hold",
                            ("s.opened_ts + k.max_hold_ms - MINUTE", "s.opened_ts + k.max_hold_ms")),
-    "gapped market order filled": ("open at the stop: gapped", ("k.market and o <= k.sl", "k.market and o < k.sl - 99.0")),
+    "gapped market order filled": ("open at the stop: gapped",
+                                   ("k.market and o <= k.sl", "k.market and o < k.sl - 99.0")),
 }
 
 
@@ -92,7 +96,8 @@ COSTS = Costs(taker_pct=0.05, maker_pct=0.02, slippage_pct=0.01, assume_maker=Tr
 
 @pytest.mark.covers("D4", "rule 26")
 def test_a_result_without_costs_is_caught_and_the_clean_twin_passes(tmp_path: Path) -> None:
-    gross = flawed(results, tmp_path, "gross_results", ("    pnl = gross - fees - slippage - funding", "    pnl = gross"))
+    gross = flawed(results, tmp_path, "gross_results",
+                    ("    pnl = gross - fees - slippage - funding", "    pnl = gross"))
     for module, honest in ((results, True), (gross, False), (flawed(results, tmp_path, "clean_results"), True)):
         row = module.result(PLAN, closed_at_tp2(), COSTS, 1000.0, 0.1)
         assert (row.pnl_pct == pytest.approx(row.gross_pct - row.fees_pct - row.slippage_pct - 0.1)) is honest

@@ -109,7 +109,7 @@ def test_a_running_trade_shows_its_excursions_and_no_money_yet() -> None:
     row = result(PLAN, state, MAKER, 1000.0)
     assert (row.status, row.mae_pct, row.mfe_pct, row.pnl_pct, row.exit_reason) == ("OPEN", -1.0, 3.0, None, None)
     assert result(PLAN, new_state(PLAN), MAKER, 1000.0)._asdict() == \
-        {"status": "PENDING"} | {name: None for name in row._fields[1:]}
+        {"status": "PENDING"} | dict.fromkeys(row._fields[1:])
 
 
 @pytest.mark.covers("rule 23")

@@ -4,8 +4,21 @@ import pytest
 
 from core.trades import lifecycle
 from core.trades.lifecycle import REASON_NAMES, STATUS_NAMES, delist, new_state
-from tests.trades.scenarios import ALL, FILLED, MINUTE, PLAN, QUIET, T0, TO_TP1, Scenario, both, names, run
-from tests.trades.scenarios import run_step_by_step, wrong
+from tests.trades.scenarios import (
+    ALL,
+    FILLED,
+    MINUTE,
+    PLAN,
+    QUIET,
+    T0,
+    TO_TP1,
+    Scenario,
+    both,
+    names,
+    run,
+    run_step_by_step,
+    wrong,
+)
 
 TABLE = [pytest.param(s, id=s.name, marks=pytest.mark.covers(*names(s))) for s in ALL]
 
