@@ -16,11 +16,30 @@ from core.timeframe import show_span, show_time
 from core.trades import performance
 from core.trades.performance import Closed, Summary
 
-_SECTIONS = (("live", "pass", "LIVE, passed"), ("live", "refused", "LIVE, refused (followed on paper: what the rules saved or cost)"),
-             ("retro", "pass", "RETRO, passed (history: no alert was sent)"), ("retro", "refused", "RETRO, refused"))
-_HEAD = ("", "Trades", "Win%", "95 % interval", "Break-even Win%", "Expectancy R", "Profit factor", "Tot Profit %", "Avg Duration")
-_TITLES = {"setup": "by setup", "timeframe": "by timeframe", "direction": "by direction", "exit_reason": "by exit reason",
-           "month": "by month (of closing, UTC)"}
+_SECTIONS = (
+    ("live", "pass", "LIVE, passed"),
+    ("live", "refused", "LIVE, refused (followed on paper: what the rules saved or cost)"),
+    ("retro", "pass", "RETRO, passed (history: no alert was sent)"),
+    ("retro", "refused", "RETRO, refused"),
+)
+_HEAD = (
+    "",
+    "Trades",
+    "Win%",
+    "95 % interval",
+    "Break-even Win%",
+    "Expectancy R",
+    "Profit factor",
+    "Tot Profit %",
+    "Avg Duration",
+)
+_TITLES = {
+    "setup": "by setup",
+    "timeframe": "by timeframe",
+    "direction": "by direction",
+    "exit_reason": "by exit reason",
+    "month": "by month (of closing, UTC)",
+}
 _MANY = 30  # trades below which a rate says next to nothing
 
 
@@ -37,8 +56,10 @@ def run(args: Namespace, out: Out) -> int:
         with Path(args.csv).expanduser().open("w", newline="", encoding="utf-8") as file:
             write_csv(rows, file)
         out.note(f"{counted(len(rows), 'trade')} written to {args.csv}")
-    found = {(origin, verdict): [r for r in rows if (r["origin"], r["verdict"]) == (origin, verdict)]
-             for origin, verdict, _ in _SECTIONS}
+    found = {
+        (origin, verdict): [r for r in rows if (r["origin"], r["verdict"]) == (origin, verdict)]
+        for origin, verdict, _ in _SECTIONS
+    }
     out.result({"sections": [_as_json(origin, verdict, found[origin, verdict]) for origin, verdict, _ in _SECTIONS]})
     for line in _report(found, out):
         out.say(line)
@@ -60,14 +81,22 @@ def _report(found: dict[tuple[str, str], list[dict[str, Any]]], out: Out) -> lis
             lines += [out.out.paint(title, "bold"), *_section(found[origin, verdict]), ""]
     if not lines:
         return ["no trade has ended in this time"]
-    return [*lines, "Net of fees, slippage and funding. Fills are assumed as docs/RULES.md says: stops first, gaps fill at the gap.",
-            "Break-even Win%: the rate at which these wins and losses cancel. Overlapping trades make every interval wider than shown."]
+    return [
+        *lines,
+        "Net of fees, slippage and funding. Fills are assumed as docs/RULES.md says: stops first, gaps fill at the "
+        "gap.",
+        "Break-even Win%: the rate at which these wins and losses cancel. Overlapping trades make every interval "
+        "wider than shown.",
+    ]
 
 
 def _section(rows: list[dict[str, Any]]) -> list[str]:
     trades = performance.closed_trades(rows)
     unfilled, left_out = sum(r["pnl_pct"] is None for r in rows), sum(bool(r["in_sample"]) for r in rows)
-    notes = [f"{counted(len(rows), 'plan')} ended, {unfilled} never filled" + (f", {left_out} in-sample left out" if left_out else "")]
+    notes = [
+        f"{counted(len(rows), 'plan')} ended, {unfilled} never filled"
+        + (f", {left_out} in-sample left out" if left_out else "")
+    ]
     if not trades:
         return notes
     whole = performance.summarize(trades)
@@ -82,26 +111,45 @@ def _headline(s: Summary) -> list[str]:
     worst = s.max_drawdown
     fell = f"; drawdown {worst.depth_pct:.2f} % of one trade's notional" if worst else ""
     few = f" (fewer than {_MANY} trades: this says next to nothing)" if s.trades < _MANY else ""
-    return [f"won {s.wins} of {s.trades} = {_pct(s.win_pct)} [{_pct(s.win_low_pct)} to {_pct(s.win_high_pct)}], "
-            f"break-even at {_pct(s.break_even_pct)}{few}",
-            f"expectancy {_num(s.expectancy_r)} R [{_num(s.expectancy_r_low)} to {_num(s.expectancy_r_high)}], profit factor "
-            f"{_num(s.profit_factor)}, total {_num(s.tot_profit_pct)} % of notional = {_num(s.tot_profit_usd)} USD{fell}",
-            f"best {_num(s.best_trade_pct)} %, worst {_num(s.worst_trade_pct)} %, the best 1 % of trades brought "
-            f"{_pct(s.tail_share_pct)} of all winnings; longest runs {s.max_consecutive_wins} won, {s.max_consecutive_losses} lost"]
+    return [
+        f"won {s.wins} of {s.trades} = {_pct(s.win_pct)} [{_pct(s.win_low_pct)} to {_pct(s.win_high_pct)}], "
+        f"break-even at {_pct(s.break_even_pct)}{few}",
+        f"expectancy {_num(s.expectancy_r)} R [{_num(s.expectancy_r_low)} to {_num(s.expectancy_r_high)}], profit "
+        "factor "
+        f"{_num(s.profit_factor)}, total {_num(s.tot_profit_pct)} % of notional = {_num(s.tot_profit_usd)} USD{fell}",
+        f"best {_num(s.best_trade_pct)} %, worst {_num(s.worst_trade_pct)} %, the best 1 % of trades brought "
+        f"{_pct(s.tail_share_pct)} of all winnings; longest runs {s.max_consecutive_wins} won, "
+        f"{s.max_consecutive_losses} lost",
+    ]
 
 
 def _row(name: str, s: Summary) -> tuple[object, ...]:
     between = f"{_pct(s.win_low_pct)} to {_pct(s.win_high_pct)}"
     held = "-" if s.avg_duration_ms is None else show_span(s.avg_duration_ms)
-    return (name, s.trades, _pct(s.win_pct), between, _pct(s.break_even_pct), _num(s.expectancy_r), _num(s.profit_factor),
-            _num(s.tot_profit_pct), held)
+    return (
+        name,
+        s.trades,
+        _pct(s.win_pct),
+        between,
+        _pct(s.break_even_pct),
+        _num(s.expectancy_r),
+        _num(s.profit_factor),
+        _num(s.tot_profit_pct),
+        held,
+    )
 
 
 def _as_json(origin: str, verdict: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     trades: list[Closed] = performance.closed_trades(rows)
     groups = {group: {name: asdict(part) for name, part in performance.by(trades, group).items()} for group in _TITLES}
-    return {"origin": origin, "verdict": verdict, "ended": len(rows), "never_filled": sum(r["pnl_pct"] is None for r in rows),
-            "all": asdict(performance.summarize(trades)), "by": groups}
+    return {
+        "origin": origin,
+        "verdict": verdict,
+        "ended": len(rows),
+        "never_filled": sum(r["pnl_pct"] is None for r in rows),
+        "all": asdict(performance.summarize(trades)),
+        "by": groups,
+    }
 
 
 def _pct(value: float | None) -> str:

@@ -11,6 +11,7 @@ from core.cli import logs, parsers
 from core.cli.options import UsageError, settle
 from core.cli.screen import Out
 from core.errors import TraderError
+from core.notify import redact
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,20 +41,21 @@ def _run(args: Namespace, out: Out) -> int:
         return int(getattr(importlib.import_module(module), function)(args, out))
     except BrokenPipeError:
         raise
-    except TraderError as error:
-        return _failed(args, out, str(error), type(error).__name__)
-    except sqlite3.Error as error:
-        return _failed(args, out, f"the database: {error}", type(error).__name__)
-    except OSError as error:
-        return _failed(args, out, f"{error.filename or 'the system'}: {error.strerror or error}", type(error).__name__)
+    except (TraderError, sqlite3.Error, OSError) as error:
+        if args.debug:
+            raise
+        message = redact.hide(_told(error))
+        out.note(f"{out.err.paint('error:', 'red')} {message}")
+        out.result({"error": message, "kind": type(error).__name__})
+        return FAILED
 
 
-def _failed(args: Namespace, out: Out, message: str, kind: str) -> int:
-    if args.debug:
-        raise  # noqa: PLE0704 - called inside the handlers of _run only
-    out.err.line(out.err.paint("error: ", "red") + message)
-    out.result({"error": message, "kind": kind})
-    return FAILED
+def _told(error: Exception) -> str:
+    if isinstance(error, sqlite3.Error):
+        return f"the database: {error}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}"
+    return str(error)
 
 
 def _forget_stdout() -> None:

@@ -44,7 +44,11 @@ def run(args: Namespace, out: Out) -> int:
         opening.refuse_replayed(db)
         _check(db)
         ctx = Context(cfg, db, opening.clock_for(db, cfg), tell_all=not cfg.notify.telegram.enabled)
-        with stopping.on_signals("the running stage is finished first") as stop, _exchange(ctx), _channel(cfg, out, ctx) as deliverer:
+        with (
+            stopping.on_signals("the running stage is finished first") as stop,
+            _exchange(ctx),
+            _channel(cfg, out, ctx) as deliverer,
+        ):
             return _once(ctx, deliverer, stop, out) if args.once else _forever(ctx, deliverer, stop, out)
 
 
@@ -58,8 +62,13 @@ def _check(db: Any) -> None:
 @contextmanager
 def _exchange(ctx: Context) -> Iterator[None]:
     settings = ctx.cfg.exchange
-    ctx.exchange = Exchange(settings.id, ctx.clock, api_url=settings.api_url, rate_limit_ms=settings.rate_limit_ms,
-                            banned_until=health.banned_until(ctx)).open()
+    ctx.exchange = Exchange(
+        settings.id,
+        ctx.clock,
+        api_url=settings.api_url,
+        rate_limit_ms=settings.rate_limit_ms,
+        banned_until=health.banned_until(ctx),
+    ).open()
     try:
         yield
     finally:
@@ -71,7 +80,7 @@ def _channel(cfg: Config, out: Out, ctx: Context) -> Iterator[Deliverer]:
     telegram = cfg.notify.telegram
     if not telegram.enabled:
         # Without Telegram alerts are shown here, so that they do not pile up unseen.
-        yield Deliverer(Outbox(ctx.db), [ConsoleSender(out.people, colour=out.people.colour)], ctx.clock)
+        yield Deliverer(Outbox(ctx.db), [ConsoleSender(out.people.as_text(), colour=out.people.colour)], ctx.clock)
         return
     sender = TelegramSender(telegram.bot_token, telegram.chat_id, telegram.api_url)
     try:
@@ -97,8 +106,10 @@ def _forever(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out
 def _begin(ctx: Context, stop: threading.Event, out: Out) -> None:
     cfg = ctx.cfg
     channel = "Telegram" if cfg.notify.telegram.enabled else "this terminal (notify.telegram.enabled is false)"
-    out.err.line(f"{cfg.exchange.id}: {', '.join(cfg.symbols)} on {', '.join(ctx.scanned_timeframes())}; file {ctx.db.path}; "
-                 f"alerts to {channel}; nothing is traded")
+    out.err.line(
+        f"{cfg.exchange.id}: {', '.join(cfg.symbols)} on {', '.join(ctx.scanned_timeframes())}; file {ctx.db.path}; "
+        f"alerts to {channel}; nothing is traded"
+    )
     bar = Bar(out.err, ctx.clock, "newest history", "minutes")
     failed = start_up(ctx, progress=bar, keep_going=lambda: not stop.is_set())
     bar.close()

@@ -56,8 +56,15 @@ def _options(args: Namespace) -> DemoOptions:
     ends = args.span is not None or args.until is not None
     speed = args.speed if args.speed is not None else math.inf if ends else SPEED
     return DemoOptions(
-        candles=Path(args.candles) if args.candles else None, speed=None if math.isinf(speed) else speed, start=args.start,
-        until=args.until, span=args.span, skip=tuple(args.skip) if args.skip else None, history=args.history, seed=args.seed)
+        candles=Path(args.candles) if args.candles else None,
+        speed=None if math.isinf(speed) else speed,
+        start=args.start,
+        until=args.until,
+        span=args.span,
+        skip=tuple(args.skip) if args.skip else None,
+        history=args.history,
+        seed=args.seed,
+    )
 
 
 def _fits(stage: Stage, options: DemoOptions) -> None:
@@ -66,13 +73,20 @@ def _fits(stage: Stage, options: DemoOptions) -> None:
     if isinstance(source, RecordedMarket):
         first, end = max(choice.first for choice in source.choices.values()), source.common_end()
     else:
-        first, end = max(source.first(s) for s in source.symbols()), min(source.last(s) for s in source.symbols()) + MINUTE
+        first, end = (
+            max(source.first(s) for s in source.symbols()),
+            min(source.last(s) for s in source.symbols()) + MINUTE,
+        )
     if not first <= stage.start < end:
-        raise ConfigError(f"the run would start at {show_time(stage.start)}, but the candles of all symbols lie from "
-                          f"{show_time(first)} to {show_time(end)}: choose another --start or --span")
+        raise ConfigError(
+            f"the run would start at {show_time(stage.start)}, but the candles of all symbols lie from "
+            f"{show_time(first)} to {show_time(end)}: choose another --start or --span"
+        )
     if stage.until is not None and stage.until > end:
         raise ConfigError(f"the run would end at {show_time(stage.until)}, after the candles do ({show_time(end)})")
-    if options.skip and (options.skip[1] <= stage.start or (stage.until is not None and options.skip[0] >= stage.until)):
+    if options.skip and (
+        options.skip[1] <= stage.start or (stage.until is not None and options.skip[0] >= stage.until)
+    ):
         raise ConfigError(f"--skip lies outside the run ({show_time(stage.start)} to {show_time(stage.until)})")
 
 
@@ -126,7 +140,7 @@ def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stag
     bar = Bar(out.err, clock, "history", "minutes")
     with stopping.on_signals("the running stage is finished first") as stop:
         ticker = Ticker(cfg, db, stage, out, bar, stop.is_set)
-        found = demo.run(cfg, db, options, stage, console=out.people, progress=bar, stopping=ticker)  # type: ignore[arg-type]
+        found = demo.run(cfg, db, options, stage, console=out.people.as_text(), progress=bar, stopping=ticker)
         stopped = stop.is_set()
     out.err.clear()
     out.result(found)
@@ -139,7 +153,9 @@ def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stag
 class Ticker:
     """Asked "stop?" before every job, it also draws where the run stands, on a terminal, a few times a second."""
 
-    def __init__(self, cfg: Config, db: Database, stage: Stage, out: Out, bar: Bar, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, cfg: Config, db: Database, stage: Stage, out: Out, bar: Bar, stopping: Callable[[], bool]
+    ) -> None:
         self._cfg, self._db, self._stage, self._out, self._bar, self._stopping = cfg, db, stage, out, bar, stopping
         self._clock = SystemClock()
         self._drawn = 0.0
@@ -159,8 +175,10 @@ class Ticker:
         at = max((stretches[-1].frontier for stretches in known.values()), default=0)
         if at >= self._stage.start and at > 0:
             shadow, pending = left.pop("shadow", 0), left.pop("PENDING", 0)
-            self._out.err.draw(f"{show_time(at)}  {self._share(at)}{sum(left.values())} open, {pending} pending, "
-                               f"{shadow} refused ones followed")
+            self._out.err.draw(
+                f"{show_time(at)}  {self._share(at)}{sum(left.values())} open, {pending} pending, "
+                f"{shadow} refused but followed"
+            )
 
     def _share(self, at: int) -> str:
         until, start = self._stage.until, self._stage.start
@@ -176,7 +194,13 @@ def _farewell(args: Namespace, out: Out, path: Path, stopped: bool) -> None:
     out.say(f"Look closer:           python -m core status{db}")
     out.say(f"                       python -m core why ID{db}        (an alert's #ID)")
     out.say(f"                       python -m core analyze{db}")
-    out.say(f"With a real exchange:  python scheduler_run.py{config}            (public market data, no keys, nothing is traded)")
+    out.say(
+        f"With a real exchange:  python scheduler_run.py{config}            (public market data, no keys, nothing "
+        "is traded)"
+    )
     out.say("                       config.yaml: exchange.id, symbols, signals.fees, risk.equity_usd;")
-    out.say("                       alerts: notify.telegram.enabled, TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID in the environment,")
+    out.say(
+        "                       alerts: notify.telegram.enabled, TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID in the "
+        "environment,"
+    )
     out.say("                       then python -m core test-alert")

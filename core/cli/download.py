@@ -50,16 +50,27 @@ def run(args: Namespace, out: Out) -> int:
 
 def _exchange(ctx: Context) -> Exchange:
     settings = ctx.cfg.exchange
-    return Exchange(settings.id, ctx.clock, api_url=settings.api_url, rate_limit_ms=settings.rate_limit_ms,
-                    banned_until=health.banned_until(ctx)).open()
+    return Exchange(
+        settings.id,
+        ctx.clock,
+        api_url=settings.api_url,
+        rate_limit_ms=settings.rate_limit_ms,
+        banned_until=health.banned_until(ctx),
+    ).open()
 
 
 def _say_estimate(ctx: Context, cfg: Config, found: Estimate, start: int, end: int, out: Out) -> None:
     screen = out.err if out.as_json else out.out
-    screen.line(f"{', '.join(cfg.symbols)} from {show_time(start)} to {show_time(end)}: {counted(found.minutes, 'minute')} missing")
+    screen.line(
+        f"{', '.join(cfg.symbols)} from {show_time(start)} to {show_time(end)}: {counted(found.minutes, 'minute')} "
+        "missing"
+    )
     if not found.minutes:
         return
-    screen.line(f"about {counted(found.requests, 'request')}, {show_span(int(max(1.0, found.seconds) * 1000))}, {found.megabytes:.0f} MB on disk")
+    screen.line(
+        f"about {counted(found.requests, 'request')}, {show_span(int(max(1.0, found.seconds) * 1000))}, "
+        f"{found.megabytes:.0f} MB on disk"
+    )
     free = shutil.disk_usage(Path(ctx.db.path).parent).free / 2**20
     if free < 1.2 * found.megabytes:
         screen.line(f"only {free:.0f} MB are free there: choose a later --start, or fewer --symbols")
@@ -69,8 +80,10 @@ def _fetch(ctx: Context, start: int, end: int, stop: threading.Event, out: Out) 
     try:
         markets(ctx, ctx.clock.now())
     except Transient as error:
-        raise Transient(f"{ctx.exchange_id} does not answer ({error}); nothing was changed. Check the network and "
-                        "exchange.api_url, then run the same command again") from error
+        raise Transient(
+            f"{ctx.exchange_id} does not answer ({error}); nothing was changed. Check the network and "
+            "exchange.api_url, then run the same command again"
+        ) from error
     bar = Bar(out.err, SystemClock(), "history", "minutes")
     errors = backfill(ctx, ctx.cfg.symbols, start, end, progress=bar, keep_going=lambda: not stop.is_set())
     bar.close()
@@ -84,16 +97,27 @@ def _fetch(ctx: Context, start: int, end: int, stop: threading.Event, out: Out) 
 
 def _summary(ctx: Context, failed: dict[str, str], stopped: bool, out: Out) -> int:
     with ctx.db.lock:
-        known = {symbol: [s for s in stretches if s.frontier > s.start]
-                 for symbol, stretches in candles.stretches(ctx.db.con, ctx.exchange_id).items()}
+        known = {
+            symbol: [s for s in stretches if s.frontier > s.start]
+            for symbol, stretches in candles.stretches(ctx.db.con, ctx.exchange_id).items()
+        }
         gaps = {row["symbol"]: row["gaps"] for row in reports.gap_summary(ctx.db.con, ctx.exchange_id)}
-    found = {symbol: {"stretches": [asdict(s) for s in known.get(symbol, ())], "gaps": gaps.get(symbol, 0),
-                      "error": failed.get(symbol)} for symbol in ctx.cfg.symbols}
+    found = {
+        symbol: {
+            "stretches": [asdict(s) for s in known.get(symbol, ())],
+            "gaps": gaps.get(symbol, 0),
+            "error": failed.get(symbol),
+        }
+        for symbol in ctx.cfg.symbols
+    }
     if failed and not any(known.values()):
         raise Transient("; ".join(f"{symbol}: {why}" for symbol, why in failed.items()))
     out.result({"symbols": found, "stopped": stopped})
     for symbol in ctx.cfg.symbols:
-        spans = "; ".join(f"{show_time(s.start)} to {show_time(s.frontier)}" for s in known.get(symbol, [])) or "nothing yet"
+        spans = (
+            "; ".join(f"{show_time(s.start)} to {show_time(s.frontier)}" for s in known.get(symbol, []))
+            or "nothing yet"
+        )
         out.say(f"{symbol}: {spans}, {counted(gaps.get(symbol, 0), 'gap')}")
     for symbol, why in failed.items():
         out.note(f"{symbol}: {why}")

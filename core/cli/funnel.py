@@ -15,12 +15,18 @@ from core.timeframe import DAY, floor, show_time
 # First words of admission's refusals (core.signals.plan); whatever else refuses is a gate.
 ADMISSION = ("hole", "cost_r", "tp1_net", "avwap_distance", "no", "notional")
 _WORDS = {
-    "hole": "had a hole in their candles", "cost_r": "cost too much of their stop distance",
-    "tp1_net": "were worth too little at TP1", "avwap_distance": "lay too far from the AVWAP",
-    "no": "had no AVWAP", "notional": "were below the market's least order",
-    "sl_touched": "had touched their stop before they were known", "cost_hopeless": "were far too costly to ever pass",
-    "stop_too_wide": "had a stop too wide for any leverage", "levels_out_of_order": "had levels out of order",
-    "qty_zero": "were too small to trade"}
+    "hole": "had a hole in their candles",
+    "cost_r": "cost too much of their stop distance",
+    "tp1_net": "were worth too little at TP1",
+    "avwap_distance": "lay too far from the AVWAP",
+    "no": "had no AVWAP",
+    "notional": "were below the market's least order",
+    "sl_touched": "had touched their stop before they were known",
+    "cost_hopeless": "were far too costly to ever pass",
+    "stop_too_wide": "had a stop too wide for any leverage",
+    "levels_out_of_order": "had levels out of order",
+    "qty_zero": "were too small to trade",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,10 @@ class Funnel:
 
     def describe(self) -> str:
         """The funnel in one line."""
-        return (f"{self.bars:,} bars -> {counted(self.candidates, 'candidate')} -> {self.admitted:,} admitted -> "
-                f"{self.passed:,} passed -> {self.filled:,} filled")
+        return (
+            f"{self.bars:,} bars -> {counted(self.candidates, 'candidate')} -> {self.admitted:,} admitted -> "
+            f"{self.passed:,} passed -> {self.filled:,} filled"
+        )
 
 
 def of(ctx: Context, now: int) -> Funnel:
@@ -52,10 +60,17 @@ def of(ctx: Context, now: int) -> Funnel:
     passed = [r for r in rows if r["verdict"] == "pass"]
     refused = Counter(str(r["reason"]).partition(" ")[0] for r in rows if r["verdict"] == "refused")
     dropped = Counter({name: n for name, n in seen.items() if name != "bars"})
-    return Funnel(day, seen.get("bars", 0), len(rows) + dropped.total(),
-                  len(rows) - sum(refused[name] for name in ADMISSION), len(passed),
-                  sum(r["opened_ts"] is not None for r in passed), sum(r["reason"] == UNGATED for r in passed),
-                  sum(bool(r["late"]) for r in passed), dropped + refused)
+    return Funnel(
+        day,
+        seen.get("bars", 0),
+        len(rows) + dropped.total(),
+        len(rows) - sum(refused[name] for name in ADMISSION),
+        len(passed),
+        sum(r["opened_ts"] is not None for r in passed),
+        sum(r["reason"] == UNGATED for r in passed),
+        sum(bool(r["late"]) for r in passed),
+        dropped + refused,
+    )
 
 
 def silence(cfg: Config, today: Funnel, warmth: list[Warmth], state: dict[str, Any]) -> str:
@@ -73,13 +88,19 @@ def _why(cfg: Config, today: Funnel, warmth: list[Warmth], state: dict[str, Any]
     waiting = state["alerts"]["waiting"]
     if waiting:
         trouble = state["alerts"]["trouble"]
-        return f"{counted(waiting, 'alert')} wait{'s' if waiting == 1 else ''} to go out" + (f" ({trouble})" if trouble else "")
+        return f"{counted(waiting, 'alert')} wait{'s' if waiting == 1 else ''} to go out" + (
+            f" ({trouble})" if trouble else ""
+        )
     if state["down_since"] is not None:
         return f"the exchange has not answered since {show_time(state['down_since'])}, so nothing new can be decided"
     if warmth and not any(w.live for w in warmth):
         return f"no timeframe is live yet; {warmth[0].describe()}"
     if not today.bars:
-        return "no live bar has closed yet today" if state["running"] else "no bar was decided today: the daemon is not running"
+        return (
+            "no live bar has closed yet today"
+            if state["running"]
+            else "no bar was decided today: the daemon is not running"
+        )
     return _why_no_plan(cfg, today, state)
 
 
@@ -87,13 +108,17 @@ def _why_no_plan(cfg: Config, today: Funnel, state: dict[str, Any]) -> str:
     if not today.candidates:
         return f"no setup appeared in {counted(today.bars, 'bar')}, which is usual"
     if not today.passed:
-        reasons = ", ".join(f"{n} {_WORDS.get(name, f'were refused by {name}')}" for name, n in today.fell_out.most_common(3))
+        reasons = ", ".join(
+            f"{n} {_WORDS.get(name, f'were refused by {name}')}" for name, n in today.fell_out.most_common(3)
+        )
         return f"of {counted(today.candidates, 'candidate')} none passed: {reasons}"
     if today.late == today.passed:
         return f"{counted(today.passed, 'plan')} passed, but so late that a summary tells them"
     if today.ungated and not state["send_ungated"]:
-        return (f"{counted(today.ungated, 'plan')} passed, but no model has judged them yet (ungated): the daily digest "
-                f"tells them; notify.telegram.send_ungated: true sends each")
+        return (
+            f"{counted(today.ungated, 'plan')} passed, but no model has judged them yet (ungated): the daily digest "
+            f"tells them; notify.telegram.send_ungated: true sends each"
+        )
     if "signal" not in cfg.notify.telegram.send_on:
         return f"{counted(today.passed, 'plan')} passed, but notify.telegram.send_on leaves signals out"
     return f"{counted(today.passed, 'plan')} passed, yet no alert was queued"

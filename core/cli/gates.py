@@ -28,7 +28,14 @@ class Gate:
 
 def of(ctx: Context, row: Row, body: Mapping[str, Any]) -> list[Gate]:
     """The gates in the order in which they were asked. body: the configuration the decision was made under."""
-    return [_hole(ctx, row, body), _cost(row, body), _tp1(row, body), _avwap(ctx, row, body), _notional(row), _model(row, body)]
+    return [
+        _hole(ctx, row, body),
+        _cost(row, body),
+        _tp1(row, body),
+        _avwap(ctx, row, body),
+        _notional(row),
+        _model(row, body),
+    ]
 
 
 def changed(gates: list[Gate], then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -44,7 +51,7 @@ def changed(gates: list[Gate], then: Mapping[str, Any], now: Mapping[str, Any]) 
 def lookup(body: Mapping[str, Any], key: str) -> Any:
     """A value of a configuration body by its dotted key, or None."""
     found: Any = body
-    for part in key.split("."):
+    for part in key.removeprefix("models.").split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
 
@@ -53,16 +60,31 @@ def _hole(ctx: Context, row: Row, body: Mapping[str, Any]) -> Gate:
     size, most = timeframe.ms(row["timeframe"]), int(body["signals"]["max_hole_candles"])
     due = (row["ts"] - row["start_ts"]) // size + 1
     with ctx.db.lock:
-        stored = reports.bars_between(ctx.db.con, row["exchange"], row["symbol"], row["timeframe"], row["start_ts"], row["ts"])
+        stored = reports.bars_between(
+            ctx.db.con, row["exchange"], row["symbol"], row["timeframe"], row["start_ts"], row["ts"]
+        )
     missing, key = due - stored, "signals.max_hole_candles"
-    return Gate("candles", missing <= most, missing, most, key,
-                f"{missing} of {due} bars between its start and its decision are missing; at most {most} may be ({key})")
+    return Gate(
+        "candles",
+        missing <= most,
+        missing,
+        most,
+        key,
+        f"{missing} of {due} bars between its start and its decision are missing; at most {most} may be ({key})",
+    )
 
 
 def _cost(row: Row, body: Mapping[str, Any]) -> Gate:
     most, key = float(body["signals"]["max_cost_r"]), "signals.max_cost_r"
-    return Gate("costs", row["cost_r"] <= most, row["cost_r"], most, key,
-                f"a stop-out costs {row['cost_r']:.3g} of the stop distance in fees and slippage; at most {most:g} may be ({key})")
+    return Gate(
+        "costs",
+        row["cost_r"] <= most,
+        row["cost_r"],
+        most,
+        key,
+        f"a stop-out costs {row['cost_r']:.3g} of the stop distance in fees and slippage; at most {most:g} may be "
+        f"({key})",
+    )
 
 
 def _tp1(row: Row, body: Mapping[str, Any]) -> Gate:
@@ -70,23 +92,39 @@ def _tp1(row: Row, body: Mapping[str, Any]) -> Gate:
     net = row["tp1_net_pct"]
     if net is None:
         return Gate("net TP1", None, None, least, key, "it has no targets, so no net result at TP1 is asked for")
-    return Gate("net TP1", net >= least, net, least, key,
-                f"TP1 is worth {net:.3g} % after all costs; at least {least:g} % is asked for ({key})")
+    return Gate(
+        "net TP1",
+        net >= least,
+        net,
+        least,
+        key,
+        f"TP1 is worth {net:.3g} % after all costs; at least {least:g} % is asked for ({key})",
+    )
 
 
 def _avwap(ctx: Context, row: Row, body: Mapping[str, Any]) -> Gate:
     key = "signals.avwap.max_distance_atr"
     most, use = float(body["signals"]["avwap"]["max_distance_atr"]), body["signals"]["avwap"]["use"]
     if row["market"] or not use or most <= 0:
-        why = "a market entry asks for none" if row["market"] else f"switched off ({key if use else 'signals.avwap.use'})"
+        why = (
+            "a market entry asks for none" if row["market"] else f"switched off ({key if use else 'signals.avwap.use'})"
+        )
         return Gate("AVWAP", None, None, None, key, f"the distance to the AVWAP is not asked for: {why}")
     if row["avwap"] is None:
-        return Gate("AVWAP", False, None, most, key, f"there is no AVWAP, since there was no volume; {key} asks for one")
+        return Gate(
+            "AVWAP", False, None, most, key, f"there is no AVWAP, since there was no volume; {key} asks for one"
+        )
     atr = _atr(ctx, row, int(body["signals"]["atr_period"]))
     far = abs(row["entry"] - row["avwap"]) / atr if atr else None
     told = "an unknown number of" if far is None else f"{far:.3g}"
-    return Gate("AVWAP", None if far is None else far <= most, far, most, key,
-                f"the entry lies {told} ATR from the AVWAP; at most {most:g} may be ({key})")
+    return Gate(
+        "AVWAP",
+        None if far is None else far <= most,
+        far,
+        most,
+        key,
+        f"the entry lies {told} ATR from the AVWAP; at most {most:g} may be ({key})",
+    )
 
 
 def _atr(ctx: Context, row: Row, period: int) -> float | None:
@@ -102,19 +140,46 @@ def _atr(ctx: Context, row: Row, period: int) -> float | None:
 
 def _notional(row: Row) -> Gate:
     source = f"the market's terms at {row['exchange']}"
-    return Gate("order size", row["notional"] >= row["min_notional"], row["notional"], row["min_notional"], source,
-                f"the order is worth {row['notional']:.2f}; at least {row['min_notional']:g} is taken ({source})")
+    return Gate(
+        "order size",
+        row["notional"] >= row["min_notional"],
+        row["notional"],
+        row["min_notional"],
+        source,
+        f"the order is worth {row['notional']:.2f}; at least {row['min_notional']:g} is taken ({source})",
+    )
 
 
 def _model(row: Row, body: Mapping[str, Any]) -> Gate:
     meta = body["meta"]
     key = "models.meta.min_ev_pct" if meta["use_ev"] else "models.meta.threshold"
     if not meta["enabled"]:
-        return Gate("model", None, None, None, "models.meta.enabled", f"no model is asked ({FILTER_OFF}: models.meta.enabled is false)")
+        return Gate(
+            "model",
+            None,
+            None,
+            None,
+            "models.meta.enabled",
+            f"no model is asked ({FILTER_OFF}: models.meta.enabled is false)",
+        )
     if row["ml_p"] is None:
-        return Gate("model", None, None, None, "models.meta", f"no model has judged it, since none exists yet ({UNGATED}: observe-only)")
+        return Gate(
+            "model",
+            None,
+            None,
+            None,
+            "models.meta",
+            f"no model has judged it, since none exists yet ({UNGATED}: observe-only)",
+        )
     value, least = (row["ev_pct"], meta["min_ev_pct"]) if meta["use_ev"] else (row["ml_p"], meta["threshold"])
     what = f"EV {value:.3g} %" if meta["use_ev"] else f"p(win) {100 * value:.0f} %"
     held = None if row["reason"] in (UNGATED, FILTER_OFF) else value >= least
     acted = "; shown, not acted on" if held is None else ""
-    return Gate("model", held, value, least, key, f"model {row['model']} gives {what}; at least {least:g} is asked for ({key}){acted}")
+    return Gate(
+        "model",
+        held,
+        value,
+        least,
+        key,
+        f"model {row['model']} gives {what}; at least {least:g} is asked for ({key}){acted}",
+    )

@@ -7,7 +7,7 @@ from core import timeframe
 from core.cli import opening
 from core.cli.options import UsageError, nearest
 from core.cli.progress import Bar
-from core.cli.screen import Out, counted
+from core.cli.screen import Out
 from core.clock import SystemClock
 from core.engine.importing import import_candles
 
@@ -30,7 +30,6 @@ def run(args: Namespace, out: Out) -> int:
     out.result({"rows": found.rows, "gaps": found.gaps, "refused": found.refused, "lines": found.lines})
     for line in found.lines:
         out.say(line)
-    out.say(f"{counted(found.rows, 'row')} new or changed, {counted(found.gaps, 'absent minute')} recorded")
     for line in found.refused:
         out.note(f"refused: {line}")
     return 1 if found.refused else 0

@@ -18,7 +18,9 @@ def run(args: Namespace, out: Out) -> int:
         ctx.ensure_rows()
         tables = reports.tables(ctx.db.con)
     out.result({"db": str(path), "made": not there, "tables": tables})
-    out.say(f"{path}: {'was there, nothing was lost' if there else 'made'}; {len(tables)} tables, "
-            f"{len(cfg.symbols)} symbols of {cfg.exchange.id}")
+    out.say(
+        f"{path}: {'was there, nothing was lost' if there else 'made'}; {len(tables)} tables, "
+        f"{len(cfg.symbols)} symbols of {cfg.exchange.id}"
+    )
     out.say("next: `python scheduler_run.py`, or `python download_data.py` for history first")
     return 0

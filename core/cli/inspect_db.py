@@ -17,9 +17,14 @@ def run(args: Namespace, out: Out) -> int:
     with opening.reader(args, cfg) as ctx:
         con = ctx.db.con
         found = {
-            "db": str(ctx.db.path), "bytes": ctx.db.path.stat().st_size, "replayed": runs.get(con, opening.VIRTUAL) is not None,
-            "tables": reports.tables(con), "series": reports.series(con), "stretches": reports.stretches(con),
-            "gaps": reports.gaps(con)}
+            "db": str(ctx.db.path),
+            "bytes": ctx.db.path.stat().st_size,
+            "replayed": runs.get(con, opening.VIRTUAL) is not None,
+            "tables": reports.tables(con),
+            "series": reports.series(con),
+            "stretches": reports.stretches(con),
+            "gaps": reports.gaps(con),
+        }
     out.result(found)
     for line in _lines(found):
         out.say(line)
@@ -30,13 +35,33 @@ def _lines(found: dict[str, Any]) -> list[str]:
     many = len({row["exchange"] for row in found["series"]}) > 1
     replayed = ", a replayed market" if found["replayed"] else ""
     return [
-        f"{found['db']}: {size(found['bytes'])}{replayed}", "", *table(("table", "rows"), found["tables"].items()), "",
-        *table(("symbol", "timeframe", "rows", "first", "last", "live from"), (
-            (_name(row, many), row["timeframe"], row["rows"], show_time(row["first_ts"]), show_time(row["last_ts"]),
-             show_time(row["live_from"])) for row in found["series"]), left=2), "",
-        *table(("stretch of", "from", "complete up to"), (
-            (_name(row, many), show_time(row["start_ts"]), show_time(row["frontier"])) for row in found["stretches"])), "",
-        *_gaps(found["gaps"], many)]
+        f"{found['db']}: {size(found['bytes'])}{replayed}",
+        "",
+        *table(("table", "rows"), found["tables"].items()),
+        "",
+        *table(
+            ("symbol", "timeframe", "rows", "first", "last", "live from"),
+            (
+                (
+                    _name(row, many),
+                    row["timeframe"],
+                    row["rows"],
+                    show_time(row["first_ts"]),
+                    show_time(row["last_ts"]),
+                    show_time(row["live_from"]),
+                )
+                for row in found["series"]
+            ),
+            left=2,
+        ),
+        "",
+        *table(
+            ("stretch of", "from", "complete up to"),
+            ((_name(row, many), show_time(row["start_ts"]), show_time(row["frontier"])) for row in found["stretches"]),
+        ),
+        "",
+        *_gaps(found["gaps"], many),
+    ]
 
 
 def _gaps(gaps: list[dict[str, Any]], many: bool) -> list[str]:
@@ -44,10 +69,23 @@ def _gaps(gaps: list[dict[str, Any]], many: bool) -> list[str]:
         return ["no gaps are recorded"]
     minutes = sum((g["end_ts"] - g["start_ts"]) // 60_000 + 1 for g in gaps)
     newest = sorted(gaps, key=lambda g: -g["start_ts"])[:_GAPS]
-    return [f"{counted(len(gaps), 'gap')}, {counted(minutes, 'minute')}" + (f"; the newest {_GAPS}:" if len(gaps) > _GAPS else ":"),
-            *table(("gap of", "first absent", "last absent", "minutes", "reason"), (
-                (_name(g, many), show_time(g["start_ts"]), show_time(g["end_ts"]), (g["end_ts"] - g["start_ts"]) // 60_000 + 1,
-                 g["reason"]) for g in newest))]
+    return [
+        f"{counted(len(gaps), 'gap')}, {counted(minutes, 'minute')}"
+        + (f"; the newest {_GAPS}:" if len(gaps) > _GAPS else ":"),
+        *table(
+            ("gap of", "first absent", "last absent", "minutes", "reason"),
+            (
+                (
+                    _name(g, many),
+                    show_time(g["start_ts"]),
+                    show_time(g["end_ts"]),
+                    (g["end_ts"] - g["start_ts"]) // 60_000 + 1,
+                    g["reason"],
+                )
+                for g in newest
+            ),
+        ),
+    ]
 
 
 def _name(row: dict[str, Any], many: bool) -> str:

@@ -13,7 +13,7 @@ _NOISY = ("apscheduler", "asyncio", "ccxt", "httpx", "httpcore", "numba", "teleg
 def start(args: Namespace, screen: Screen) -> None:
     """Set logging up as the command line says; further calls replace the first."""
     level = level_of(args)
-    handler = logging.StreamHandler(screen)
+    handler = logging.StreamHandler(screen.as_text())
     handler.setFormatter(_Utc("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _NOISY:

@@ -12,10 +12,10 @@ from core.config import Config, load
 from core.engine.context import Context
 from core.errors import ArtifactError, ConfigError
 from core.notify import redact
+from core.signals.setups import REGISTRY
 from core.store import candles, reports, runs
 from core.store.db import Database
 from core.store.lock import WriterLock
-from core.signals.setups import REGISTRY
 from core.timeframe import SECOND
 
 VIRTUAL = "virtual_start"  # the engine remembers here that a file holds a replayed market
@@ -36,7 +36,9 @@ def db_path(args: Namespace, cfg: Config) -> Path:
 def existing(path: Path) -> Path:
     """`path`, if there is a file. Raises ArtifactError."""
     if not path.exists():
-        raise ArtifactError(f"no database at {path}: start the daemon or `python download_data.py`, or name one with --db")
+        raise ArtifactError(
+            f"no database at {path}: start the daemon or `python download_data.py`, or name one with --db"
+        )
     return path
 
 
@@ -82,8 +84,10 @@ def clock_for(db: Database, cfg: Config) -> Clock:
 def refuse_replayed(db: Database) -> None:
     """Keep real candles out of a file that holds a replayed market. Raises ArtifactError."""
     if runs.get(db.con, VIRTUAL) is not None:
-        raise ArtifactError(f"{db.path} holds a replayed market (a demo): real candles must not mix with it; "
-                            f"use another --db, or go on with `python scheduler_run.py --demo --db {db.path}`")
+        raise ArtifactError(
+            f"{db.path} holds a replayed market (a demo): real candles must not mix with it; "
+            f"use another --db, or go on with `python scheduler_run.py --demo --db {db.path}`"
+        )
 
 
 def symbols(cfg: Config, given: list[str] | None) -> tuple[str, ...]:

@@ -10,7 +10,14 @@ from typing import Any, NoReturn
 from core import timeframe
 from core.errors import ConfigError
 
-COMMON: dict[str, Any] = {"config": "config.yaml", "db": None, "json": False, "log_level": None, "verbose": 0, "debug": False}
+COMMON: dict[str, Any] = {
+    "config": "config.yaml",
+    "db": None,
+    "json": False,
+    "log_level": None,
+    "verbose": 0,
+    "debug": False,
+}
 LEVELS = ("debug", "info", "warning", "error")
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
@@ -56,20 +63,32 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def nearest(word: str, names: Iterable[str] | Mapping[str, str]) -> str:
     """`; did you mean X?`, or nothing when no name comes close. A mapping gives spellings and what they stand for."""
-    meant = {name.lower(): name for name in names} if not isinstance(names, Mapping) else \
-        {spelling.lower(): name for spelling, name in names.items()}
+    meant = (
+        {name.lower(): name for name in names}
+        if not isinstance(names, Mapping)
+        else {spelling.lower(): name for spelling, name in names.items()}
+    )
     found = difflib.get_close_matches(word.lower(), meant, 1, 0.5)
     return f"; did you mean {meant[found[0]]}?" if found else ""
 
 
 def common(parser: argparse.ArgumentParser) -> None:
-    """Add what every door has. Absent ones are filled in by `settle`, so that they may stand before or after a command."""
+    """Add what every door has; `settle` fills in absent ones, so that they may stand before or after a command."""
     group = parser.add_argument_group("every door has")
     add = group.add_argument
     add("--config", metavar="FILE", default=argparse.SUPPRESS, help="the configuration (default: config.yaml)")
-    add("--db", metavar="FILE", default=argparse.SUPPRESS, help="the database (default: app.db_path of the configuration)")
-    add("--json", action="store_true", default=argparse.SUPPRESS,
-        help="print one JSON object and nothing else on standard output")
+    add(
+        "--db",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the database (default: app.db_path of the configuration)",
+    )
+    add(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print one JSON object and nothing else on standard output",
+    )
     add("--log-level", choices=LEVELS, default=argparse.SUPPRESS, help="how much is logged to standard error")
     add("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="log more; twice for everything")
     add("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
@@ -123,7 +142,7 @@ def names(values: list[str] | None) -> list[str]:
 
 
 def check_span(start: int | None, end: int | None, now: int | None = None) -> None:
-    """Refuse an end that is not after its start, and a start in the future (`now`, where it matters). Raises UsageError."""
+    """Refuse an end that is not after its start, and a start at or after `now`. Raises UsageError."""
     if start is not None and end is not None and end <= start:
         raise UsageError(f"--end {timeframe.show_time(end)} is not after --start {timeframe.show_time(start)}")
     if now is not None and start is not None and start >= now:

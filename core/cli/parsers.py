@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "analyze": ("core.cli.analyze:run", "results of closed trades by setup, timeframe, direction, exit and month"),
     "reconcile": ("core.cli.reconcile:run", "recompute the stored live signals and name the first difference"),
     "diff": ("core.cli.diff:run", "compare the signals and trades of two databases"),
-    "test-alert": ("core.cli.test_alert:run", "send one message to Telegram, or find the chat to send to"),
+    "test-alert": ("core.cli.send_test:run", "send one message to Telegram, or find the chat to send to"),
     "backup": ("core.cli.backup:run", "copy the database while the daemon runs"),
 }
 
@@ -36,41 +36,58 @@ def _examples(*pairs: tuple[str, str]) -> str:
 
 def _scheduler_run() -> Parser:
     parser = Parser(
-        prog="python scheduler_run.py", usage="python scheduler_run.py [--once | --demo ...] [options]",
+        prog="python scheduler_run.py",
+        usage="python scheduler_run.py [--once | --demo ...] [options]",
         description="The daemon: fetches candles each minute, finds setups, sends alerts and follows every plan.\n"
-                    "It uses public market data only and trades nothing. Ctrl-C stops it after the running stage.",
+        "It uses public market data only and trades nothing. Ctrl-C stops it after the running stage.",
         epilog=_examples(
             ("python scheduler_run.py", "the exchange of config.yaml"),
             ("python scheduler_run.py --demo", "a generated market, no keys, no network"),
             ("python scheduler_run.py --demo --candles DIR --speed max --span 3d", "replay three recorded days"),
-            ("python scheduler_run.py --once --json", "one tick, then exit")))
+            ("python scheduler_run.py --once --json", "one tick, then exit"),
+        ),
+    )
     parser.set_defaults(run="core.cli.daemon:run", log_default="info")
     parser.add_argument("--once", action="store_true", help="one tick, then exit")
     parser.add_argument("--demo", action="store_true", help="run on the replay exchange under a virtual clock")
     demo = parser.add_argument_group("with --demo (times are UTC)")
     add = demo.add_argument
     add("--candles", metavar="DIR", help="replay the recorded 1m candles of this folder instead of a generated market")
-    add("--speed", metavar="N|max", type=speed,
-        help="virtual seconds per second (default: 900 without an end, max with one)")
+    add(
+        "--speed",
+        metavar="N|max",
+        type=speed,
+        help="virtual seconds per second (default: 900 without an end, max with one)",
+    )
     add("--start", metavar="TIME", type=moment, help="where the run begins (default: --span before the candles end)")
     add("--span", metavar="SPAN", type=span, help="how long it runs in virtual time, such as 36h or 2d")
     add("--until", metavar="TIME", type=moment, help="where it ends, instead of --span")
-    add("--skip", metavar=("FROM", "TO"), type=moment, nargs=2, help="an outage: the daemon is away between these times")
-    add("--history", metavar="SPAN", type=span, default=120 * 86_400_000,
-        help="candles fetched before the start (default: 120d, which warms 4h up)")
+    add(
+        "--skip", metavar=("FROM", "TO"), type=moment, nargs=2, help="an outage: the daemon is away between these times"
+    )
+    add(
+        "--history",
+        metavar="SPAN",
+        type=span,
+        default=120 * 86_400_000,
+        help="candles fetched before the start (default: 120d, which warms 4h up)",
+    )
     add("--seed", metavar="N", type=int, default=7, help="which generated market (default: 7)")
     return parser
 
 
 def _download_data() -> Parser:
     parser = Parser(
-        prog="python download_data.py", usage="python download_data.py [--symbols S ...] [--start TIME] [--end TIME] [options]",
+        prog="python download_data.py",
+        usage="python download_data.py [--symbols S ...] [--start TIME] [--end TIME] [options]",
         description="Fetch 1m candles of the past: the newest first, each batch with its checkpoint.\n"
-                    "It says first what it will take; after any interruption the same command goes on where it was.",
+        "It says first what it will take; after any interruption the same command goes on where it was.",
         epilog=_examples(
             ("python download_data.py", "all symbols from backfill.start_date to now"),
             ("python download_data.py --symbols BTC ETH --start 2024-06-01", "two of them, from June on"),
-            ("python download_data.py --start 2024-01-01 --end 2024-03-01", "one stretch")))
+            ("python download_data.py --start 2024-01-01 --end 2024-03-01", "one stretch"),
+        ),
+    )
     parser.set_defaults(run="core.cli.download:run", log_default="warning")
     _window(parser, "first minute, UTC (default: backfill.start_date)", "end, UTC, exclusive (default: now)")
     _symbols(parser)
@@ -79,18 +96,23 @@ def _download_data() -> Parser:
 
 def _retro_scan() -> Parser:
     parser = Parser(
-        prog="python retro_scan.py", usage="python retro_scan.py [--start TIME] [--end TIME] [options]",
+        prog="python retro_scan.py",
+        usage="python retro_scan.py [--start TIME] [--end TIME] [options]",
         description="Signals and trades over stored history, by the daemon's own functions. Nothing is announced.\n"
-                    "Running it again adds only what is missing; rows of the daemon stay as they are.",
+        "Running it again adds only what is missing; rows of the daemon stay as they are.",
         epilog=_examples(
             ("python retro_scan.py", "all stored history"),
             ("python retro_scan.py --start 2024-01-01 --end 2024-07-01", "decisions of half a year"),
             ("python retro_scan.py --symbols BTC --timeframes 1h 4h", "one coin, two timeframes"),
-            ("python retro_scan.py --stride 4 --limit-per-pair 500", "a quick, thinner look")))
+            ("python retro_scan.py --stride 4 --limit-per-pair 500", "a quick, thinner look"),
+        ),
+    )
     parser.set_defaults(run="core.cli.retro:run", log_default="warning")
     _window(parser, "first decision, UTC (default: as early as warm)", "end of the decisions, UTC, exclusive")
     parser.add_argument("--stride", metavar="N", type=positive, default=1, help="keep only every Nth bar's candidates")
-    parser.add_argument("--limit-per-pair", metavar="N", type=positive, help="at most N candidates per symbol and timeframe")
+    parser.add_argument(
+        "--limit-per-pair", metavar="N", type=positive, help="at most N candidates per symbol and timeframe"
+    )
     _symbols(parser)
     parser.add_argument("--timeframes", metavar="TF", nargs="+", help="only these of the scanned timeframes")
     return parser
@@ -99,14 +121,18 @@ def _retro_scan() -> Parser:
 def _core() -> Parser:
     listed = "\n".join(f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items())
     parser = Parser(
-        prog="python -m core", usage="python -m core COMMAND [options]",
+        prog="python -m core",
+        usage="python -m core COMMAND [options]",
         description=f"The small commands. `python -m core COMMAND --help` tells more of each.\n\ncommands:\n{listed}",
         epilog=_examples(
             ("python -m core status", "what is going on"),
             ("python -m core why KQ3F7AB", "explain the signal with this short id"),
-            ("python -m core analyze --csv trades.csv", "results, and every trade for a spreadsheet")))
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser,
-                                     help=argparse.SUPPRESS)
+            ("python -m core analyze --csv trades.csv", "results, and every trade for a spreadsheet"),
+        ),
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=Parser, help=argparse.SUPPRESS
+    )
     for name, (run, text) in COMMANDS.items():
         command = commands.add_parser(name, prog=f"python -m core {name}", description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run, log_default="warning")
@@ -132,7 +158,9 @@ def _decided(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", metavar="PATH", nargs="+", help="files or folders: parquet, CSV, Binance's archive zips")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="files or folders: parquet, CSV, Binance's archive zips"
+    )
     parser.add_argument("--exchange", metavar="ID", help="the exchange they belong to (default: exchange.id)")
     parser.add_argument("--symbol", metavar="S", help="their symbol, where the file names do not tell it")
     parser.add_argument("--timeframe", metavar="TF", help="their timeframe, where the file names do not tell it")
@@ -159,24 +187,52 @@ def _backup(parser: argparse.ArgumentParser) -> None:
 
 # What each small command takes beyond the common options, and its examples.
 _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[tuple[str, str], ...]]] = {
-    "status": (None, (("", "of the configured database"), ("--db data/demo.db", "of the demo's"),
-                      ("--json", "for a monitor"))),
+    "status": (
+        None,
+        (("", "of the configured database"), ("--db data/demo.db", "of the demo's"), ("--json", "for a monitor")),
+    ),
     "init-db": (None, (("", "as app.db_path says"), ("--db other.db", "somewhere else"))),
     "check-config": (None, (("", "config.yaml"), ("--config mine.yaml --json", "another one, for a script"))),
-    "import-candles": (_import, (("~/archive", "a folder, searched to the bottom"),
-                                 ("BTCUSDT-1m-2024-05.zip", "one month of Binance's archive"),
-                                 ("mine.csv --symbol BTC/USDT:USDT --timeframe 1m", "a file whose name tells nothing"))),
+    "import-candles": (
+        _import,
+        (
+            ("~/archive", "a folder, searched to the bottom"),
+            ("BTCUSDT-1m-2024-05.zip", "one month of Binance's archive"),
+            ("mine.csv --symbol BTC/USDT:USDT --timeframe 1m", "a file whose name tells nothing"),
+        ),
+    ),
     "scan": (None, (("", "what is stored and not yet decided"), ("--db copy.db", "in a copy, while the daemon runs"))),
-    "why": (_why, (("KQ3F7AB", "a short id, as alerts show it"), ("fibo_avwap:BTC --json", "the beginning of a full id"))),
+    "why": (
+        _why,
+        (("KQ3F7AB", "a short id, as alerts show it"), ("fibo_avwap:BTC --json", "the beginning of a full id")),
+    ),
     "inspect": (None, (("", "the configured database"), ("--db data/demo.db --json", "another one, for a script"))),
-    "analyze": (_analyze, (("", "all that closed"), ("--start 2024-05-01 --end 2024-06-01", "one month"),
-                           ("--csv trades.csv", "and every trade for a spreadsheet"))),
+    "analyze": (
+        _analyze,
+        (
+            ("", "all that closed"),
+            ("--start 2024-05-01 --end 2024-06-01", "one month"),
+            ("--csv trades.csv", "and every trade for a spreadsheet"),
+        ),
+    ),
     "reconcile": (_decided, (("", "live signals of the last 24 hours"), ("--start 2024-05-01", "those decided since"))),
     "diff": (_diff, (("a.db b.db", "their common range"), ("a.db b.db --start 2024-05-01", "only later decisions"))),
-    "test-alert": (None, (("", "to notify.telegram.chat_id, or list the chats that wrote to the bot"),
-                          ("--json", "the same for a script"))),
-    "backup": (_backup, (("copy.db", "beside the running daemon"), ("/mnt/usb/ohlcv-2024-05-01.db", "on another disk"))),
+    "test-alert": (
+        None,
+        (
+            ("", "to notify.telegram.chat_id, or list the chats that wrote to the bot"),
+            ("--json", "the same for a script"),
+        ),
+    ),
+    "backup": (
+        _backup,
+        (("copy.db", "beside the running daemon"), ("/mnt/usb/ohlcv-2024-05-01.db", "on another disk")),
+    ),
 }
 
 DOORS: dict[str, Callable[[], Parser]] = {
-    "scheduler_run": _scheduler_run, "download_data": _download_data, "retro_scan": _retro_scan, "core": _core}
+    "scheduler_run": _scheduler_run,
+    "download_data": _download_data,
+    "retro_scan": _retro_scan,
+    "core": _core,
+}

@@ -18,9 +18,20 @@ def run(args: Namespace, out: Out) -> int:
     cfg = opening.config(args)
     found, note = _reconciled(args, cfg)
     same = found.checked - len(found.differing)
-    out.result({"checked": found.checked, "same": same, "skipped": found.skipped, "marked": found.marked,
-                "differing": found.differing, "first": found.first})
-    out.say(f"live = replay: {same:,}/{found.checked:,}" + ("" if args.start else " (of the last 24 hours; --start looks further back)"))
+    out.result(
+        {
+            "checked": found.checked,
+            "same": same,
+            "skipped": found.skipped,
+            "marked": found.marked,
+            "differing": found.differing,
+            "first": found.first,
+        }
+    )
+    out.say(
+        f"live = replay: {same:,}/{found.checked:,}"
+        + ("" if args.start else " (of the last 24 hours; --start looks further back)")
+    )
     if found.skipped:
         out.say(f"{counted(found.skipped, 'row')} differ and saw a candle that was rewritten later (`revised`){note}")
     if found.first:

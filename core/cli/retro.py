@@ -21,8 +21,14 @@ def run(args: Namespace, out: Out) -> int:
     cfg = opening.config(args)
     began, bar = clock.monotonic(), Bar(out.err, clock, "retro", "series")
     with opening.writer(args, cfg, "retro_scan.py") as ctx:
-        options = RetroOptions(args.start, args.end, args.stride, args.limit_per_pair, opening.symbols(cfg, args.symbols),
-                               opening.timeframes(ctx, args.timeframes))
+        options = RetroOptions(
+            args.start,
+            args.end,
+            args.stride,
+            args.limit_per_pair,
+            opening.symbols(cfg, args.symbols),
+            opening.timeframes(ctx, args.timeframes),
+        )
         found = retro.run(ctx, options, bar)
     bar.close()
     found = {**found, "seconds": round(clock.monotonic() - began, 2)}
@@ -38,8 +44,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
     dropped = {name: value for name, value in found.items() if name not in (*_OWN, "seconds")}
     why = f"; dropped: {', '.join(f'{v:,} {k}' for k, v in sorted(dropped.items()))}" if dropped else ""
-    lines = [f"{counted(n('bars'), 'bar')} decided, {counted(n('candidates'), 'candidate')}{why}",
-             f"{n('written'):,} written ({n('passed'):,} passed, {n('refused'):,} refused), {n('existing'):,} were there already"]
+    lines = [
+        f"{counted(n('bars'), 'bar')} decided, {counted(n('candidates'), 'candidate')}{why}",
+        f"{n('written'):,} written ({n('passed'):,} passed, {n('refused'):,} refused), {n('existing'):,} were "
+        "there already",
+    ]
     if n("symbols_without_candles"):
-        lines.append(f"{counted(n('symbols_without_candles'), 'symbol')} without candles: `python download_data.py` fetches them")
+        lines.append(
+            f"{counted(n('symbols_without_candles'), 'symbol')} without candles: `python download_data.py` fetches them"
+        )
     return [*lines, f"{found['seconds']:.1f} s; `python -m core analyze` shows the results"]

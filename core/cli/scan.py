@@ -21,6 +21,8 @@ def run(args: Namespace, out: Out) -> int:
     if failed:
         raise DataError("; ".join(f"{symbol}: {why}" for symbol, why in failed.items()))
     out.result(found)
-    out.say(f"{counted(found['bars'], 'bar')} built, {counted(found['signals'], 'signal')} written, "
-            f"{counted(found['trades'], 'trade')} moved on; `python retro_scan.py` decides older history")
+    out.say(
+        f"{counted(found['bars'], 'bar')} built, {counted(found['signals'], 'signal')} written, "
+        f"{counted(found['trades'], 'trade')} moved on; `python retro_scan.py` decides older history"
+    )
     return 0

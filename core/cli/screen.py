@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 _PAINT = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
@@ -29,6 +29,10 @@ class Screen:
     def isatty(self) -> bool:
         """What a channel asks before it paints: a terminal, and colours are wanted."""
         return self.colour
+
+    def as_text(self) -> TextIO:
+        """This screen for code that asks for a text stream and only writes to it."""
+        return cast(TextIO, self)
 
     def write(self, text: str) -> int:
         """Write text as it is, after clearing the drawn line."""
@@ -110,8 +114,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 
     """Rows as aligned lines under a head; the first `left` columns to the left, the others to the right."""
     cells = [[str(name) for name in head], *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ["  ".join(text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True)))
-             for row in cells]
+    lines = [
+        "  ".join(
+            text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
     rule = "  ".join("-" * w for w in widths)
     return [line.rstrip() for line in (lines[0], rule, *lines[1:])]
 

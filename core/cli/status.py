@@ -50,23 +50,40 @@ def gather(ctx: Context) -> dict[str, Any]:
     con, today = ctx.db.con, floor(now, DAY)
     with ctx.db.lock:
         facts = {
-            "db": str(ctx.db.path), "now": now, "exchange": ctx.exchange_id, "daemon": holder(ctx.db.path),
+            "db": str(ctx.db.path),
+            "now": now,
+            "exchange": ctx.exchange_id,
+            "daemon": holder(ctx.db.path),
             "replayed": runs.get(con, opening.VIRTUAL) is not None,
-            "last_runs": reports.last_runs(con), "last_error": reports.last_error(con),
+            "last_runs": reports.last_runs(con),
+            "last_error": reports.last_error(con),
             "bad_runs_today": reports.bad_runs(con, today, now + DAY),
             "frontiers": {s: known[-1].frontier for s, known in candles.stretches(con, ctx.exchange_id).items()},
-            "exchange_down_since": runs.get(con, "exchange_down_since"), "banned_until": runs.get(con, "banned_until", 0),
+            "exchange_down_since": runs.get(con, "exchange_down_since"),
+            "banned_until": runs.get(con, "banned_until", 0),
             "unfinished": reports.unfinished(con, ctx.exchange_id),
             "closed_today": reports.closed_between(con, ctx.exchange_id, today, today + DAY),
-            "alerts": reports.alerts(con, today), "gaps": reports.gap_summary(con, ctx.exchange_id),
-            "file_bytes": _bytes(ctx.db.path), "wal_bytes": _bytes(ctx.db.path.with_name(ctx.db.path.name + "-wal"))}
+            "alerts": reports.alerts(con, today),
+            "gaps": reports.gap_summary(con, ctx.exchange_id),
+            "file_bytes": _bytes(ctx.db.path),
+            "wal_bytes": _bytes(ctx.db.path.with_name(ctx.db.path.name + "-wal")),
+        }
         warmth = warmup.of(ctx)
         seen = funnel.of(ctx, now)
-    state = {"running": facts["daemon"] is not None, "down_since": facts["exchange_down_since"], "alerts": facts["alerts"],
-             "send_ungated": ctx.send_ungated or facts["replayed"]}
-    return {**facts, "symbols": list(ctx.cfg.symbols), "telegram": ctx.cfg.notify.telegram.enabled,
-            "timeframes": [{**asdict(w), "text": w.describe()} for w in warmth],
-            "today": {**asdict(seen), "text": seen.describe()}, "why": funnel.silence(ctx.cfg, seen, warmth, state)}
+    state = {
+        "running": facts["daemon"] is not None,
+        "down_since": facts["exchange_down_since"],
+        "alerts": facts["alerts"],
+        "send_ungated": ctx.send_ungated or facts["replayed"],
+    }
+    return {
+        **facts,
+        "symbols": list(ctx.cfg.symbols),
+        "telegram": ctx.cfg.notify.telegram.enabled,
+        "timeframes": [{**asdict(w), "text": w.describe()} for w in warmth],
+        "today": {**asdict(seen), "text": seen.describe()},
+        "why": funnel.silence(ctx.cfg, seen, warmth, state),
+    }
 
 
 def lines(facts: dict[str, Any], out: Out) -> list[str]:
@@ -74,10 +91,17 @@ def lines(facts: dict[str, Any], out: Out) -> list[str]:
     paint = out.out.paint
     head = f"{facts['db']} · {facts['exchange']} · {show_time(facts['now'])}"
     rows = [
-        ("Daemon", _daemon(facts)), ("Exchange", _exchange(facts)), ("Candles", f"{_candles(facts)}; {_gaps(facts)}"),
-        ("Timeframes", "; ".join(t["text"] for t in facts["timeframes"])), ("Plans", _plans(facts)),
-        ("Today", facts["today"]["text"]), ("Alerts", facts["why"]), ("Outbox", _outbox(facts)),
-        ("File", f"{size(facts['file_bytes'])}, WAL {size(facts['wal_bytes'])}"), ("Last error", _error(facts))]
+        ("Daemon", _daemon(facts)),
+        ("Exchange", _exchange(facts)),
+        ("Candles", f"{_candles(facts)}; {_gaps(facts)}"),
+        ("Timeframes", "; ".join(t["text"] for t in facts["timeframes"])),
+        ("Plans", _plans(facts)),
+        ("Today", facts["today"]["text"]),
+        ("Alerts", facts["why"]),
+        ("Outbox", _outbox(facts)),
+        ("File", f"{size(facts['file_bytes'])}, WAL {size(facts['wal_bytes'])}"),
+        ("Last error", _error(facts)),
+    ]
     return [paint(head, "bold"), *(f"{paint(f'{name:<11}', 'dim')}{text}" for name, text in rows)]
 
 
@@ -87,7 +111,9 @@ def _daemon(facts: dict[str, Any]) -> str:
     if not ticks:
         return f"{state}; it has not worked on this file yet"
     last = max(r["ended_ts"] or r["due_ts"] for r in ticks)
-    stages = ", ".join(f"{_TICK[r['job']]} {_outcome(r)}" for r in sorted(ticks, key=lambda r: list(_TICK).index(r["job"])))
+    stages = ", ".join(
+        f"{_TICK[r['job']]} {_outcome(r)}" for r in sorted(ticks, key=lambda r: list(_TICK).index(r["job"]))
+    )
     return f"{state}; last tick {_ago(facts['now'], last)}: {stages}"
 
 
@@ -101,7 +127,8 @@ def _candles(facts: dict[str, Any]) -> str:
         return "none yet: the daemon or `python download_data.py` fetches them"
     behind = min(known, key=lambda s: known[s])
     age = facts["now"] - known[behind]
-    text = f"{len(known)} of {counted(len(facts['symbols']), 'symbol')}; last finished minute {show_time(known[behind] - MINUTE)}"
+    many = f"{len(known)} of {counted(len(facts['symbols']), 'symbol')}"
+    text = f"{many}; last finished minute {show_time(known[behind] - MINUTE)}"
     slow = f", {behind} is the last" if max(known.values()) != known[behind] else ""
     return f"{text}, {show_span(max(0, age))} old{slow}{' (outdated history)' if age > STALE else ''}"
 
@@ -113,14 +140,20 @@ def _exchange(facts: dict[str, Any]) -> str:
         return f"no answer since {show_time(facts['exchange_down_since'])}; tried every minute, caught up by itself"
     if facts["banned_until"] > facts["now"]:
         return f"asks to wait until {show_time(facts['banned_until'])}"
-    return "answers" if facts["last_runs"] else "not asked yet"
+    asked = [run for run in facts["last_runs"] if run["job"] == "incremental_sync"]
+    if not asked:
+        return "not asked yet"
+    return "answers" if asked[0]["state"] == "ok" else f"the last tick's sync {asked[0]['state']}: see the last error"
 
 
 def _plans(facts: dict[str, Any]) -> str:
     left = dict(facts["unfinished"])
     shadow, pending = left.pop("shadow", 0), left.pop("PENDING", 0)
-    parts = [f"{sum(left.values())} open" + (f" ({', '.join(f'{n} {name}' for name, n in left.items())})" if left else ""),
-             f"{pending} pending", f"{shadow} refused ones followed on paper"]
+    parts = [
+        f"{sum(left.values())} open" + (f" ({', '.join(f'{n} {name}' for name, n in left.items())})" if left else ""),
+        f"{pending} pending",
+        f"{shadow} refused but followed on paper",
+    ]
     closed = facts["closed_today"]
     result = f", net {closed['net_r']:+.2f} R over {counted(closed['filled'], 'fill')}" if closed["filled"] else ""
     return ", ".join(parts) + f"; {closed['closed']} ended today{result}"
@@ -139,7 +172,8 @@ def _gaps(facts: dict[str, Any]) -> str:
     if not found:
         return "no gaps"
     total, minutes = sum(g["gaps"] for g in found), sum(g["minutes"] for g in found)
-    return f"{counted(total, 'gap')} of {counted(minutes, 'minute')}, the newest until {show_time(max(g['last_ts'] for g in found))}"
+    newest = show_time(max(g["last_ts"] for g in found))
+    return f"{counted(total, 'gap')} of {counted(minutes, 'minute')}, the newest until {newest}"
 
 
 def _error(facts: dict[str, Any]) -> str:
@@ -148,8 +182,9 @@ def _error(facts: dict[str, Any]) -> str:
         return "none"
     today = ", ".join(f"{n} {state}" for state, n in sorted(facts["bad_runs_today"].items()))
     text = str(error["error"] or "no reason given").splitlines()[0][:200]
-    return f"{_ago(facts['now'], error['ended_ts'] or error['due_ts'])}, {error['job']} {error['state']}: {text}" \
-           + (f" (today {today})" if today else "")
+    return f"{_ago(facts['now'], error['ended_ts'] or error['due_ts'])}, {error['job']} {error['state']}: {text}" + (
+        f" (today {today})" if today else ""
+    )
 
 
 def _ago(now: int, ts: int) -> str:
@@ -166,4 +201,3 @@ def _named(text: str) -> str:
         return f"{seen['who']}, process {seen['pid']}"
     except (ValueError, KeyError, TypeError):
         return "another process"
-

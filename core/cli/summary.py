@@ -11,10 +11,19 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     shown = [
         ("Candles", f"{found['candles']:,} minutes, {found['bars']:,} derived bars"),
         ("Candidates", f"{found['candidates']:,}{_named(found['dropped'], 'dropped: ')}"),
-        ("Signals", f"{found['signals']:,}: {found['passed']:,} passed, {found['refused']:,} refused (followed on paper all the same)"),
-        ("Trades", f"{counted(found['trades_opened'], 'entry', 'entries')} filled{_named(found['trades_closed'], 'closed: ')}"
-                   f"{_named(found['trades_unfinished'], 'unfinished: ')}"),
-        ("Alerts", _plain(found["alerts"]) or "none"), ("Job runs", _plain(found["job_runs"]) or "none")]
+        (
+            "Signals",
+            f"{found['signals']:,}: {found['passed']:,} passed, {found['refused']:,} refused (followed on paper "
+            "all the same)",
+        ),
+        (
+            "Trades",
+            f"{counted(found['trades_opened'], 'entry', 'entries')} filled{_named(found['trades_closed'], 'closed: ')}"
+            f"{_named(found['trades_unfinished'], 'unfinished: ')}",
+        ),
+        ("Alerts", _plain(found["alerts"]) or "none"),
+        ("Job runs", _plain(found["job_runs"]) or "none"),
+    ]
     if "seconds" in found:
         shown.append(("Time", f"{found['seconds']:.1f} s, up to {found['until']}"))
     return [f"{name:<11}{text}" for name, text in shown]

@@ -17,9 +17,19 @@ from core.timeframe import MINUTE, show_span, show_time
 Row = Mapping[str, Any]
 
 _REASONS = {
-    "sl": "the stop", "sl_gap": "a gap through the stop", "be": "the stop at break-even", "trail": "the trailing stop", "tp1": "TP1",
-    "tp2": "TP2", "time": "the longest hold", "never_filled": "the entry was never reached", "gapped": "it opened beyond the stop",
-    "tp1_before_entry": "TP1 came before the entry", "liquidation": "the liquidation price", "delisted": "the market was delisted"}
+    "sl": "the stop",
+    "sl_gap": "a gap through the stop",
+    "be": "the stop at break-even",
+    "trail": "the trailing stop",
+    "tp1": "TP1",
+    "tp2": "TP2",
+    "time": "the longest hold",
+    "never_filled": "the entry was never reached",
+    "gapped": "it opened beyond the stop",
+    "tp1_before_entry": "TP1 came before the entry",
+    "liquidation": "the liquidation price",
+    "delisted": "the market was delisted",
+}
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -35,14 +45,19 @@ def run(args: Namespace, out: Out) -> int:
 
 
 def find(ctx: Context, text: str) -> dict[str, Any]:
-    """The one signal that a full id, a short id or a beginning of either means. Raises DataError where none or several do."""
+    """The one signal that a full or short id, or its beginning, means. Raises DataError for none or several."""
     with ctx.db.lock:
         found = reports.matching(ctx.db.con, text.removeprefix("#"))
     if not found:
-        raise DataError(f"no signal {text} in {ctx.db.path}: ids stand in the alerts (#ABC1234) and in the table signals; "
-                        "what can never pass is counted, not stored")
+        raise DataError(
+            f"no signal {text} in {ctx.db.path}: ids stand in the alerts (#ABC1234) and in the table signals; "
+            "what can never pass is counted, not stored"
+        )
     if len(found) > 1:
-        named = ", ".join(f"#{row['short_id']} ({row['symbol']} {row['timeframe']}, {show_time(row['decided_ts'])})" for row in found[:5])
+        named = ", ".join(
+            f"#{row['short_id']} ({row['symbol']} {row['timeframe']}, {show_time(row['decided_ts'])})"
+            for row in found[:5]
+        )
         raise DataError(f"{text} may mean {named}{' or more' if len(found) > 5 else ''}: write more of it")
     return found[0]
 
@@ -54,9 +69,15 @@ def gather(ctx: Context, row: Row) -> dict[str, Any]:
         trade = signals.trade_row(ctx.db.con, row["id"])
         events, alert = reports.events(ctx.db.con, row["id"]), reports.alert_about(ctx.db.con, row)
     asked = gates.of(ctx, row, body)
-    return {"signal": dict(row), "trade": trade, "events": events, "alert": _alert(row, alert, ctx),
-            "gates": [asdict(gate) for gate in asked],
-            "config_changes": gates.changed(asked, body, ctx.body), "now": ctx.clock.now()}
+    return {
+        "signal": dict(row),
+        "trade": trade,
+        "events": events,
+        "alert": _alert(row, alert, ctx),
+        "gates": [asdict(gate) for gate in asked],
+        "config_changes": gates.changed(asked, body, ctx.body),
+        "now": ctx.clock.now(),
+    }
 
 
 def lines(facts: dict[str, Any], out: Out) -> list[str]:
@@ -65,20 +86,30 @@ def lines(facts: dict[str, Any], out: Out) -> list[str]:
     passed = row["verdict"] == "pass"
     head = f"#{row['short_id']}  {row['direction'].upper()} {row['symbol']} {row['timeframe']} {row['setup']}"
     return [
-        paint(head, "bold"), row["id"],
+        paint(head, "bold"),
+        row["id"],
         f"decided {show_time(row['decided_ts'])}, {_origin(row)}",
         f"{paint(row['verdict'].upper(), 'green' if passed else 'red')}: {_verdict(row)}",
-        "", f"Found    {row['rationale']}", "",
+        "",
+        f"Found    {row['rationale']}",
+        "",
         *(f"{name:<9}{line}" for name, line in _gates(facts["gates"])),
-        *(f"         {line}" for line in facts["config_changes"]), "",
-        *(f"{name:<9}{line}" for name, line in _plan(row)), "",
-        *(f"{name:<9}{line}" for name, line in _since(facts, row))]
+        *(f"         {line}" for line in facts["config_changes"]),
+        "",
+        *(f"{name:<9}{line}" for name, line in _plan(row)),
+        "",
+        *(f"{name:<9}{line}" for name, line in _since(facts, row)),
+    ]
 
 
 def _origin(row: Row) -> str:
     said = "live" if row["origin"] == "live" else "by retro_scan, over history"
-    return said + (", late" if row["late"] else "") + (", its candles were rewritten later" if row["revised"] else "") \
+    return (
+        said
+        + (", late" if row["late"] else "")
+        + (", its candles were rewritten later" if row["revised"] else "")
         + (", in-sample: it counts in no figure" if row["in_sample"] else "")
+    )
 
 
 def _verdict(row: Row) -> str:
@@ -103,12 +134,22 @@ def _plan(row: Row) -> list[tuple[str, str]]:
         return f"{price(row[name], tick)} ({pct(100 * gain / row['entry'])}, {r(gain / risk)})"
 
     targets = "no targets, the stop trails" if row["tp1"] is None else f"TP1 {level('tp1')}, TP2 {level('tp2')}"
-    return [("Plan", f"entry {price(row['entry'], tick)} {'market' if row['market'] else 'limit'}, stop {level('sl')}"),
-            ("", targets),
-            ("", f"size {price(row['qty'], row['lot'])} = {row['notional']:.2f}, leverage {row['leverage']}x, risk {row['risk_pct']:.3g} % of "
-                 f"equity, liquidation near {price(row['liq'], tick)}"),
-            ("", f"{'' if row['avwap'] is None else 'AVWAP ' + price(row['avwap'], tick) + ', '}{row['trend']}, {row['vol']} volatility; "
-                 f"valid until {show_time(row['expires_ts'])}")]
+    return [
+        ("Plan", f"entry {price(row['entry'], tick)} {'market' if row['market'] else 'limit'}, stop {level('sl')}"),
+        ("", targets),
+        (
+            "",
+            f"size {price(row['qty'], row['lot'])} = {row['notional']:.2f}, leverage {row['leverage']}x, risk "
+            f"{row['risk_pct']:.3g} % of "
+            f"equity, liquidation near {price(row['liq'], tick)}",
+        ),
+        (
+            "",
+            f"{'' if row['avwap'] is None else 'AVWAP ' + price(row['avwap'], tick) + ', '}{row['trend']}, "
+            f"{row['vol']} volatility; "
+            f"valid until {show_time(row['expires_ts'])}",
+        ),
+    ]
 
 
 def _since(facts: dict[str, Any], row: Row) -> list[tuple[str, str]]:
@@ -123,23 +164,35 @@ def _since(facts: dict[str, Any], row: Row) -> list[tuple[str, str]]:
 
 def _state(trade: Row, row: Row) -> str:
     if trade["status"] == "PENDING":
-        return f"PENDING: the entry waits until {show_time(row['expires_ts'])}; followed up to {show_time(trade['seen_ts'])}"
+        until = show_time(row["expires_ts"])
+        return f"PENDING: the entry waits until {until}; followed up to {show_time(trade['seen_ts'])}"
     if trade["closed_ts"] is None:
-        return (f"{trade['status']}: filled at {price(trade['fill'], row['tick'])}, stop now {price(trade['stop'], row['tick'])}, best "
-                f"{pct(trade['mfe_pct'])}, worst {pct(trade['mae_pct'])}; followed up to {show_time(trade['seen_ts'])}")
+        return (
+            f"{trade['status']}: filled at {price(trade['fill'], row['tick'])}, stop now "
+            f"{price(trade['stop'], row['tick'])}, best "
+            f"{pct(trade['mfe_pct'])}, worst {pct(trade['mae_pct'])}; followed up to {show_time(trade['seen_ts'])}"
+        )
     why = _REASONS.get(trade["exit_reason"], trade["exit_reason"])
     if trade["pnl_pct"] is None:
         return f"{trade['status']}, {why}; no fill, no result"
     held = show_span(trade["closed_ts"] + MINUTE - trade["opened_ts"])
     known = "" if trade["funding_known"] else ", not all funding is known"
-    return (f"{trade['status']} by {why} after {held}: net {pct(trade['pnl_pct'])} = {r(trade['r_multiple'])} = {trade['pnl_usd']:+.2f} USD "
-            f"(gross {pct(trade['gross_pct'])}, fees {trade['fees_pct']:.3f}, slippage {trade['slippage_pct']:.3f}, funding "
-            f"{trade['funding_pct'] or 0:.3f}{known}); best {pct(trade['mfe_pct'])}, worst {pct(trade['mae_pct'])}")
+    return (
+        f"{trade['status']} by {why} after {held}: net {pct(trade['pnl_pct'])} = {r(trade['r_multiple'])} = "
+        f"{trade['pnl_usd']:+.2f} USD "
+        f"(gross {pct(trade['gross_pct'])}, fees {trade['fees_pct']:.3f}, slippage {trade['slippage_pct']:.3f}, "
+        "funding "
+        f"{trade['funding_pct'] or 0:.3f}{known}); best {pct(trade['mfe_pct'])}, worst {pct(trade['mae_pct'])}"
+    )
 
 
 def _alert(row: Row, alert: Row | None, ctx: Context) -> str:
     if alert is not None:
-        first = "" if f"#{row['short_id']}" in str(alert["body"]).partition("Same minute")[0] else ", named in another plan's message"
+        first = (
+            ""
+            if f"#{row['short_id']}" in str(alert["body"]).partition("Same minute")[0]
+            else ", named in another plan's message"
+        )
         when = f" {show_time(alert['sent_ts'])}" if alert["sent_ts"] else ""
         return f"{alert['state']}{when}{first}" + (f" ({alert['error']})" if alert["error"] else "")
     if row["verdict"] == "refused" or row["origin"] != "live":

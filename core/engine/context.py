@@ -1,12 +1,12 @@
 """What every stage is handed: configuration as plain parameters, the file, the exchange, the clock."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from core import timeframe
 from core.clock import Clock
 from core.config import Config, config_hash, decision_body
+from core.engine.params import Terms
 from core.market.exchange import Exchange
 from core.signals.kernels import PLAIN, Kernels
 from core.signals.setups import REGISTRY, Setup
@@ -33,7 +33,7 @@ class Context:
     tell_all: bool = False
     kernels: Kernels = PLAIN
     atr_cache: dict[tuple[int, int, int], float] = field(default_factory=dict)
-    bodies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
     unwritten: list[JobRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -302,10 +302,16 @@ def _funding_differs(key: Key, a: _Side, b: _Side, trades: _Both) -> bool:
         return False
     life = trade["opened_ts"], trade["closed_ts"]
     inputs = [
-        (funding.rates(x.con, key[0], key[1], *life), funding.known(x.con, key[0], key[1], *life, x.pair.funding_ts))
+        (funding.rates(x.con, key[0], key[1], *life), _knows(x, key, *life))
         for x in (a, b)
     ]
     return inputs[0] != inputs[1]
+
+
+def _knows(side: _Side, key: Key, opened: int, closed: int) -> bool:
+    first, last = funding.bounds(side.con, key[0], key[1])
+    fetched = side.pair.funding_ts is not None and side.pair.funding_ts >= closed
+    return fetched or (first is not None and last is not None and first <= opened and last > closed)
 
 
 # The report

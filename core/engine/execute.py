@@ -1,19 +1,20 @@
 """Follow every unfinished plan over the minutes that have become known."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from core import timeframe
 from core.engine import announce, params, rows
 from core.engine.context import Context
+from core.engine.funding import Book
 from core.engine.isolate import each_symbol
+from core.engine.params import Terms
 from core.signals.indicators import BLOCK, Indicators
-from core.store import candles, funding, signals
+from core.store import candles, signals
 from core.store.candles import Con, Series, Symbol
 from core.store.signals import Trade
 from core.timeframe import MINUTE
 from core.trades.lifecycle import OPEN, TP, Order, State, delist, expire, walk
-from core.trades.results import events, funding_pct
 
 _CHUNK = 10_000  # minutes walked in one read: bounds memory after a long outage
 
@@ -26,7 +27,7 @@ class Change(NamedTuple):
     trade: Trade
     order: Order
     state: State
-    body: Mapping[str, Any]
+    terms: Terms
 
 
 def execute(ctx: Context, now: int, failed: dict[str, str]) -> int:
@@ -65,19 +66,8 @@ def _write(
 
         def save(symbol: str) -> None:
             info, one_minute, found = work[symbol]
+            write(ctx, con, symbol, info, one_minute, found)
             for c in found:
-                write_trade(
-                    ctx,
-                    con,
-                    c.trade.n,
-                    symbol,
-                    info,
-                    c.order,
-                    c.state,
-                    one_minute,
-                    c.body,
-                    rows.state_of(c.trade.state),
-                )
                 if c.state.status >= TP:
                     announce.closed(ctx, con, c.trade.n, now)
 
@@ -94,29 +84,29 @@ def _follow(
     con, one_minute = ctx.db.con, series[symbol, "1m"]
     end = info.scanned_ts or 0
     start = info.followed_ts if info.followed_ts is not None else min(t.decided_ts for t in trades)
-    bodies = _bodies(ctx, con, trades)
-    orders = {t.n: rows.trade_order(t, bodies[t.config_hash]) for t in trades}
+    known = _terms(ctx, con, trades)
+    orders = {t.n: rows.trade_order(t, known[t.config_hash]) for t in trades}
     states = {t.n: rows.state_of(t.state) for t in trades}
     for a in range(start, end, _CHUNK * MINUTE):
         b = min(end, a + _CHUNK * MINUTE)
         minutes = _columns(candles.minutes(con, one_minute.id, a, b))
         for t in trades:
-            states[t.n] = _walk(ctx, con, series, t, orders[t.n], states[t.n], minutes, b, bodies[t.config_hash])
+            states[t.n] = _walk(ctx, con, series, t, orders[t.n], states[t.n], minutes, b, known[t.config_hash])
     if one_minute.ended_ts is not None:
         close = candles.price_at(con, one_minute.id, one_minute.ended_ts + 1) or 0.0
         states = {n: delist(state, orders[n], one_minute.ended_ts, close) for n, state in states.items()}
     return [
-        Change(t, orders[t.n], states[t.n], bodies[t.config_hash])
+        Change(t, orders[t.n], states[t.n], known[t.config_hash])
         for t in trades
         if states[t.n] != rows.state_of(t.state)
     ]
 
 
-def _bodies(ctx: Context, con: Con, trades: Sequence[Trade]) -> dict[str, Any]:
+def _terms(ctx: Context, con: Con, trades: Sequence[Trade]) -> dict[str, Terms]:
     # A trade is followed under the configuration it was made with, even when that has changed since.
-    if any(t.config_hash not in ctx.bodies for t in trades):
-        ctx.bodies = dict(signals.configs(con))
-    return dict(ctx.bodies)
+    if any(t.config_hash not in ctx.terms for t in trades):
+        ctx.terms = {name: params.terms(body) for name, body in signals.configs(con).items()}
+    return ctx.terms
 
 
 def _columns(found: Sequence[tuple[int, float, float, float, float]]) -> Minutes:
@@ -133,13 +123,13 @@ def _walk(
     state: State,
     minutes: Minutes,
     end: int,
-    body: Any,
+    terms: Terms,
 ) -> State:
     if state.status >= TP:
         return state
     ts = minutes[0]
     if ts:
-        closes, atr = _trail(ctx, con, series, t, order, state, ts, body)
+        closes, atr = _trail(ctx, con, series, t, order, state, ts, terms)
         state, _ = walk(state, order, *minutes, 0, len(ts), closes, atr)
     return expire(state, order, end)
 
@@ -152,14 +142,14 @@ def _trail(
     order: Order,
     state: State,
     ts: Sequence[int],
-    body: Any,
+    terms: Terms,
 ) -> tuple[list[int], list[float]]:
     # Only a trade that can trail within these minutes needs an ATR: one past its first target, or without
     # targets, at the start of them; or any, when there is more than one minute.
     trailing = state.status > OPEN or (state.status == OPEN and order.tp1 != order.tp1)
     if order.trail_mult != order.trail_mult or (len(ts) == 1 and not trailing):
         return [], []
-    size, period = timeframe.ms(t.timeframe), body["execution"]["trail"]["atr_period"]
+    size, period = timeframe.ms(t.timeframe), terms.trail_period
     row = series[t.symbol, t.timeframe]
     first, last = timeframe.floor(ts[0], size) - size, timeframe.floor(ts[-1], size)
     key = (row.id, period, first)
@@ -173,55 +163,26 @@ def _trail(
     return [int(x) + size for x in bars.ts[lo:]], atr
 
 
-def write_trade(
-    ctx: Context,
-    con: Con,
-    n: int,
-    symbol: str,
-    info: Symbol,
-    order: Order,
-    state: State,
-    one_minute: Series,
-    body: Any,
-    before: State | None = None,
-) -> None:
-    """Write the row and events of a trade whose state changed; the money follows from state, candles and rates alone."""
-    paid, known = funding_of(ctx, con, symbol, info, order, state, one_minute, body)
-    row = rows.result_row(order, state, body, paid)
-    signals.save_position(con, n, info.id, rows.state_columns(state, row), rows.money_columns(row, known))
-    if before is None or (before.status, before.tp1_ts) != (state.status, state.tp1_ts):
-        signals.add_events(con, n, events(order, state, params.costs(body)))
-
-
-def funding_of(
-    ctx: Context, con: Con, symbol: str, info: Symbol, order: Order, state: State, one_minute: Series, body: Any
-) -> tuple[float, bool]:
-    """Funding paid by a closed trade, in percent, and whether all of it is known; (0, False) while it lives or unfilled."""
-    if state.status < TP or state.fill == 0.0 or not body["execution"]["funding"]:
-        return 0.0, False
-    due = funding.rates(con, ctx.exchange_id, symbol, state.opened_ts, state.closed_ts)
-    priced = [(ts, rate, candles.price_at(con, one_minute.id, ts)) for ts, rate in due]
-    known = funding.known(con, ctx.exchange_id, symbol, state.opened_ts, state.closed_ts, info.funding_ts)
-    return funding_pct(order, state, [(ts, rate, price) for ts, rate, price in priced if price is not None]), known
-
-
 def settle(ctx: Context, con: Con, symbol: str, info: Symbol, since: int, through: int) -> int:
     """Recompute the trades that newly known rates with since <= ts <= through concern (rule 27); returns how many."""
     one_minute = candles.series(con, ctx.exchange_id)[symbol, "1m"]
     trades = signals.closed_trades(con, info.id, through, since)
-    bodies = _bodies(ctx, con, trades)
-    for t in trades:
-        body = bodies[t.config_hash]
-        write_trade(
-            ctx,
-            con,
-            t.n,
-            symbol,
-            info,
-            rows.trade_order(t, body),
-            rows.state_of(t.state),
-            one_minute,
-            body,
-            rows.state_of(t.state),
-        )
+    known = _terms(ctx, con, trades)
+    changes = [
+        Change(t, rows.trade_order(t, known[t.config_hash]), rows.state_of(t.state), known[t.config_hash])
+        for t in trades
+    ]
+    write(ctx, con, symbol, info, one_minute, changes)
     return len(trades)
+
+
+def write(ctx: Context, con: Con, symbol: str, info: Symbol, one_minute: Series, changes: Sequence[Change]) -> None:
+    """Write the rows and events of trades; the money follows from state, candles and rates alone."""
+    if not changes:
+        return
+    since = min((c.state.opened_ts for c in changes if c.state.opened_ts), default=0)
+    book = Book(con, ctx.exchange_id, symbol, one_minute.id, info.funding_ts, since)
+    for c in changes:
+        row = rows.outcome(c.order, c.state, c.terms, *book.paid(c.order, c.state, c.terms))
+        signals.save_position(con, c.trade.n, info.id, row.state, row.money)
+        signals.add_events(con, c.trade.n, row.events)

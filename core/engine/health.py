@@ -32,8 +32,8 @@ def watch(ctx: Context, now: int, done: Synced) -> None:
             _tell(ctx, con, f"gone:{symbol}:{now}", messages.symbol_gone(symbol), now)
         _outage(ctx, con, since, away, now)
         if _clock_off(ctx) and ctx.exchange:
-            offset = ctx.exchange.clock_offset_ms or 0
-            _tell(ctx, con, f"clock:{now // DAY}", messages.clock_off(offset), now)
+            ahead = -(ctx.exchange.clock_offset_ms or 0)  # the exchange measures the other way round
+            _tell(ctx, con, f"clock:{now // DAY}", messages.clock_off(ahead), now)
 
 
 def remember_ban(ctx: Context) -> None:

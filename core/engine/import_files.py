@@ -36,7 +36,7 @@ class ImportFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """files: to import, candles before rates, in order of time. lines: what was chosen. refused: what was not, and why."""
+    """files: to import, candles before rates, in order of time. lines: what was chosen. refused: the faulty, and why."""
 
     files: list[ImportFile]
     lines: list[str]
@@ -79,11 +79,11 @@ def _taken(path: Path, now: int, done: Choice) -> Extent | None:
 def _of_folder(ctx: Context, folder: Path, symbol: str | None, done: Choice) -> dict[tuple[Path, str], Path]:
     files = [path for path in find_files([folder]) if symbol_of(path.name)]
     minutes = [path for path in files if not is_funding(path.name) and timeframe_of(path.name) in (None, "1m")]
-    done.refused += [
-        f"{path.name}: {timeframe_of(path.name)} by its name; only 1m candles are stored"
+    done.lines.extend(
+        f"left out {path.name}: {timeframe_of(path.name)} by its name; only 1m candles are stored"
         for path in files
         if path not in minutes and not is_funding(path.name)
-    ]
+    )
     known = {_pair(symbol_of(path.name)) for path in minutes or files}
     wanted = [symbol] if symbol else [s for s in ctx.cfg.symbols if _pair(s) in known]
     if not wanted:

@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 class ImportResult:
     """What an import did.
 
-    lines: what was chosen, stored and refused, for people. rows: candles and rates new to the database or
-    changed in it. gaps: absent minutes recorded. refused: what was left out, each with why.
+    lines: what was chosen and stored, and hints, for people. rows: candles and rates new to the database or
+    changed in it. gaps: absent minutes recorded. refused: files with a mistake, each with why.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -93,7 +93,6 @@ def _finish(ctx: Context, files: Sequence[ImportFile], given: Sequence[Path], do
         with ctx.db.write(durable=False) as con:
             runs.log(con, ctx.clock.now(), "user", "import-candles", ", ".join(str(path) for path in given))
     done.lines += [
-        *(f"refused {why}" for why in done.refused),
         *_hints(ctx, files, given),
         f"{done.rows} rows new or changed, {done.gaps} minutes absent, {bars} larger bars built",
     ]

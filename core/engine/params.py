@@ -1,6 +1,7 @@
 """From a configuration body (as stored with each signal) to the plain parameters of the pure rooms."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
@@ -8,6 +9,28 @@ from core.signals.params import Common, Costs, Risk
 from core.trades.orders import Execution
 
 Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a plan is followed and settled by: the part of a configuration that its trade depends on.
+
+    trail_period: bars of the trail's ATR. funding: whether funding is counted.
+    """
+
+    costs: Costs
+    execution: Execution
+    usd_per_trade: float
+    trail_period: int
+    funding: bool
+
+
+def terms(body: Body | Terms) -> Terms:
+    """The terms of a configuration body; made once, for many trades."""
+    if isinstance(body, Terms):
+        return body
+    e = body["execution"]
+    return Terms(costs(body), execution(body), usd_per_trade(body), e["trail"]["atr_period"], e["funding"])
 
 
 def costs(body: Body) -> Costs:

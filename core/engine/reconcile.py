@@ -12,7 +12,7 @@ from core import timeframe
 from core.candles import MarketInfo
 from core.engine import params, rows
 from core.engine.context import Context
-from core.engine.execute import funding_of
+from core.engine.funding import Book
 from core.engine.inputs import bars_needed, setups_of, touched, warm_start
 from core.meta.gate import judge
 from core.signals.decide import Candidate, decide, window
@@ -23,7 +23,6 @@ from core.store.candles import Con, Series, Stretch, Symbol
 from core.store.signals import MONEY_COLUMNS, STATE_COLUMNS
 from core.timeframe import DAY, MINUTE, show_time
 from core.trades.lifecycle import TP, Order, State, delist, expire, new_state, walk
-from core.trades.results import events
 
 Row = dict[str, Any]
 Body = Mapping[str, Any]
@@ -263,11 +262,12 @@ def _trade_differences(
 ) -> Iterator[Differs]:
     had = dict(zip(STATE_COLUMNS + MONEY_COLUMNS, position, strict=True))
     state = _life(pair, order, body, had["closed_ts"] if had["exit_reason"] == "delisted" else pair.one_minute.ended_ts)
-    paid, known = funding_of(pair.ctx, pair.con, pair.symbol, pair.info, order, state, pair.one_minute, body)
-    result = rows.result_row(order, state, body, paid)
-    have = dict(zip(had, rows.state_columns(state, result) + rows.money_columns(result, known), strict=True))
+    terms, con, exchange = params.terms(body), pair.con, pair.ctx.exchange_id
+    book = Book(con, exchange, pair.symbol, pair.one_minute.id, pair.info.funding_ts, order.decided_ts)
+    again = rows.outcome(order, state, terms, *book.paid(order, state, terms))
+    have = dict(zip(had, again.state + again.money, strict=True))
     yield from ((name, had[name], have[name]) for name in had if had[name] != have[name])
-    told = [tuple(event) for event in events(order, state, params.costs(body))]
+    told = [tuple(event) for event in again.events]
     for n, (old, new) in enumerate(zip_longest(legs, told, fillvalue="absent"), start=1):
         if old != new:
             yield f"event {n}", old, new

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from core import timeframe
 from core.candles import Bars
 from core.engine import compiled, params, rows
 from core.engine.context import Context
-from core.engine.execute import execute, write_trade
+from core.engine.execute import execute
+from core.engine.funding import Book
 from core.engine.resample import resample
 from core.engine.scan import scan
 from core.errors import ConfigError, DataError
@@ -21,7 +23,7 @@ from core.signals.indicators import Indicators
 from core.store import candles, signals
 from core.store.candles import Series, Stretch, Symbol
 from core.trades.arrays import empty_states, pack_orders, unpack_states
-from core.trades.lifecycle import MINUTE, State
+from core.trades.lifecycle import MINUTE, Order, State
 
 Progress = Callable[[int, int], None]
 
@@ -63,7 +65,7 @@ def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -
     _check(ctx, options, symbols)
     ctx.ensure_rows()
     _catch_up(ctx)
-    ctx.kernels = compiled.kernels()
+    ctx.kernels = compiled.kernels(_cache(ctx))
     total, counts = len(symbols) * len(names), Counter[str]()
     for i, symbol in enumerate(symbols):
         part = _load(ctx, symbol, options)
@@ -149,7 +151,7 @@ def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[
     )
     counts["bars"] += max(0, hi - lo)
     counts["candidates"] += len(found)
-    return counts + _store(ctx, part, bars, _thin(found, size, options), row)
+    return counts + _store(ctx, part, bars, _thin(found, size, options))
 
 
 def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[Candidate]:
@@ -157,45 +159,67 @@ def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[
     return kept[: options.limit_per_pair] if options.limit_per_pair is not None else kept
 
 
-def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate], row: Series) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    states = _outcomes(ctx, part, bars, found)
-    for a in range(0, len(found), _BATCH):
+def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate]) -> Counter[str]:
+    if not found:
+        return Counter()
+    terms = params.terms(ctx.body)
+    orders = [rows.candidate_order(c, terms) for c in found]
+    states = _outcomes(ctx, part, bars, orders, terms)
+    with ctx.db.lock:
+        con = ctx.db.con
+        there = signals.existing_ids(con, ctx.exchange_id, part.symbol, found[0].decided_ts, found[-1].decided_ts + 1)
+        book = Book(con, ctx.exchange_id, part.symbol, part.one_minute.id, part.info.funding_ts, found[0].decided_ts)
+    fresh = [x for x in zip(found, orders, states, strict=True) if _id(part, x[0]) not in there]
+    counts = Counter(written=len(fresh), existing=len(found) - len(fresh))
+    for a in range(0, len(fresh), _BATCH):
         with ctx.db.write() as con:
-            for c, state in zip(found[a : a + _BATCH], states[a : a + _BATCH], strict=True):
-                counts.update(_write(ctx, con, part, c, state))
+            _write(ctx, con, part, fresh[a : a + _BATCH], terms, book, counts)
     return counts
 
 
-def _outcomes(ctx: Context, part: _Part, bars: Bars, found: list[Candidate]) -> list[State]:
-    if not found:
-        return []
-    m = part.minutes
-    orders = pack_orders([rows.candidate_order(c, ctx.body) for c in found])
-    starts = np.searchsorted(m.ts, orders["decided_ts"])
-    atr = Indicators(bars, ctx.cfg.execution.trail.atr_period, ctx.kernels).atr_array(0, len(bars))
-    out = empty_states(len(found))
-    compiled.lifecycle().walk_many(
-        orders, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out
-    )
+def _id(part: _Part, c: Candidate) -> str:
+    return rows.signal_id(c.setup, part.symbol, c.timeframe, c.start_ts, c.end_ts)
+
+
+def _outcomes(ctx: Context, part: _Part, bars: Bars, orders: list[Order], terms: params.Terms) -> list[State]:
+    m, packed = part.minutes, pack_orders(orders)
+    starts = np.searchsorted(m.ts, packed["decided_ts"])
+    atr = Indicators(bars, terms.trail_period, ctx.kernels).atr_array(0, len(bars))
+    out = empty_states(len(orders))
+    walk_many = compiled.lifecycle(_cache(ctx)).walk_many
+    walk_many(packed, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out)
     return unpack_states(out)
 
 
-def _write(ctx: Context, con: candles.Con, part: _Part, c: Candidate, state: State) -> list[str]:
-    order = rows.candidate_order(c, ctx.body)
-    verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
-    values = rows.signal_values(
-        c,
-        verdict,
-        order,
-        exchange=ctx.exchange_id,
-        symbol=part.symbol,
-        origin="retro",
-        late=False,
-        config_hash=ctx.config_hash,
-    )
-    n = signals.add_signal(con, values)
-    if n is None:
-        return ["existing"]
-    write_trade(ctx, con, n, part.symbol, part.info, order, state, part.one_minute, ctx.body)
-    return ["written", "passed" if verdict.passed else "refused"]
+def _cache(ctx: Context) -> Path:
+    return Path(ctx.cfg.app.data_dir)
+
+
+def _write(
+    ctx: Context,
+    con: candles.Con,
+    part: _Part,
+    batch: Sequence[tuple[Candidate, Order, State]],
+    terms: params.Terms,
+    book: Book,
+    counts: Counter[str],
+) -> None:
+    found, held, legs = [], [], []
+    for n, (c, order, state) in enumerate(batch, signals.next_number(con)):
+        verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
+        counts["passed" if verdict.passed else "refused"] += 1
+        values = rows.signal_values(
+            c,
+            verdict,
+            order,
+            exchange=ctx.exchange_id,
+            symbol=part.symbol,
+            origin="retro",
+            late=False,
+            config_hash=ctx.config_hash,
+        )
+        row = rows.outcome(order, state, terms, *book.paid(order, state, terms))
+        found.append((n, *values))
+        held.append((n, part.info.id, *row.state, *row.money))
+        legs += [(n, leg, *event) for leg, event in enumerate(row.events)]
+    signals.add_many(con, found, held, legs)

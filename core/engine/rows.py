@@ -1,21 +1,22 @@
 """Between the pure rooms' records and the columns on disk; one way for live and retro."""
 
-import base64
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import timeframe
 from core.engine import params
+from core.engine.params import Body, Terms
 from core.meta.gate import Verdict
 from core.signals.decide import Candidate
 from core.store.signals import SIGNAL_COLUMNS, Trade
 from core.trades.lifecycle import REASON_NAMES, STATUS_NAMES, Order, State
 from core.trades.orders import make_order
-from core.trades.results import TradeRow, result
+from core.trades.results import Event, TradeRow, events, result
 
 _STATUS = {name: number for number, name in enumerate(STATUS_NAMES)}
 _REASON = {name: number for number, name in enumerate(REASON_NAMES)}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # base 32
+_PAIRS = [a + b for a in _LETTERS for b in _LETTERS]
 LATE_MS = 15 * timeframe.MINUTE
 
 
@@ -26,7 +27,8 @@ def signal_id(setup: str, symbol: str, tf: str, start_ts: int, end_ts: int) -> s
 
 def short_id(long_id: str) -> str:
     """Seven characters that stand for an id in messages, the same for ever."""
-    return base64.b32encode(hashlib.sha256(long_id.encode()).digest()[:5]).decode()[:7]
+    v = int.from_bytes(hashlib.sha256(long_id.encode()).digest()[:5]) >> 5
+    return _PAIRS[v >> 25] + _PAIRS[v >> 15 & 1023] + _PAIRS[v >> 5 & 1023] + _LETTERS[v & 31]
 
 
 def is_late(decided_ts: int, tf: int, tick_ts: int) -> bool:
@@ -100,8 +102,9 @@ def as_dict(values: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(SIGNAL_COLUMNS, values, strict=True))
 
 
-def candidate_order(c: Candidate, body: Mapping[str, Any]) -> Order:
+def candidate_order(c: Candidate, body: Body | Terms) -> Order:
     """The order of a fresh candidate."""
+    terms = params.terms(body)
     return make_order(
         c.direction,
         c.market,
@@ -112,15 +115,16 @@ def candidate_order(c: Candidate, body: Mapping[str, Any]) -> Order:
         c.liq,
         c.decided_ts,
         timeframe.ms(c.timeframe),
-        params.execution(body),
-        params.costs(body),
+        terms.execution,
+        terms.costs,
         c.trail_mult,
         c.max_hold,
     )
 
 
-def trade_order(t: Trade, body: Mapping[str, Any]) -> Order:
+def trade_order(t: Trade, body: Body | Terms) -> Order:
     """The order of a stored trade, under the configuration it was made with."""
+    terms = params.terms(body)
     return make_order(
         1 if t.direction == "long" else -1,
         bool(t.market),
@@ -131,8 +135,8 @@ def trade_order(t: Trade, body: Mapping[str, Any]) -> Order:
         t.liq,
         t.decided_ts,
         timeframe.ms(t.timeframe),
-        params.execution(body),
-        params.costs(body),
+        terms.execution,
+        terms.costs,
         t.trail_mult,
         t.max_hold,
     )
@@ -193,6 +197,21 @@ def money_columns(row: TradeRow, known: bool | None) -> tuple[Any, ...]:
     )
 
 
-def result_row(order: Order, state: State, body: Mapping[str, Any], funding: float = 0.0) -> TradeRow:
+def result_row(order: Order, state: State, body: Body | Terms, funding: float = 0.0) -> TradeRow:
     """All result columns of a state under a configuration."""
-    return result(order, state, params.costs(body), params.usd_per_trade(body), funding)
+    terms = params.terms(body)
+    return result(order, state, terms.costs, terms.usd_per_trade, funding)
+
+
+class Outcome(NamedTuple):
+    """What a state comes to on disk: STATE_COLUMNS, MONEY_COLUMNS and the money events so far."""
+
+    state: tuple[Any, ...]
+    money: tuple[Any, ...]
+    events: list[Event]
+
+
+def outcome(order: Order, state: State, terms: Terms, paid: float = 0.0, known: bool | None = None) -> Outcome:
+    """The rows of a trade. paid, known: its funding in percent, and whether all of it is known."""
+    row = result_row(order, state, terms, paid)
+    return Outcome(state_columns(state, row), money_columns(row, known), events(order, state, terms.costs))

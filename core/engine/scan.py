@@ -14,7 +14,7 @@ from core.signals.decide import Candidate, decide, first_complete, needs, window
 from core.store import candles, signals
 from core.store.candles import Con, Series, Stretch, Symbol
 from core.timeframe import DAY
-from core.trades.lifecycle import State, new_state
+from core.trades.lifecycle import new_state
 
 
 class Decided(NamedTuple):
@@ -143,10 +143,10 @@ def _market(info: Symbol) -> candles.MarketInfo:
 
 def store(ctx: Context, con: Con, symbol: str, symbol_id: int, found: Sequence[Candidate], now: int) -> list[Decided]:
     """Write live candidates as signals with their pending positions."""
-    stored = []
+    stored, terms = [], params.terms(ctx.body)
     for c in found:
         late = rows.is_late(c.decided_ts, timeframe.ms(c.timeframe), now)
-        order = rows.candidate_order(c, ctx.body)
+        order = rows.candidate_order(c, terms)
         verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
         values = rows.signal_values(
             c,
@@ -160,15 +160,10 @@ def store(ctx: Context, con: Con, symbol: str, symbol_id: int, found: Sequence[C
         )
         n = signals.add_signal(con, values)
         if n is not None:
-            write_position(con, ctx, n, symbol_id, new_state(order), order)
+            begun = rows.outcome(order, new_state(order), terms)
+            signals.save_position(con, n, symbol_id, begun.state, begun.money)
             stored.append(Decided(n, rows.as_dict(values)))
     return stored
-
-
-def write_position(con: Con, ctx: Context, n: int, symbol_id: int, state: State, order: Any) -> None:
-    """Write an unfinished position."""
-    row = rows.result_row(order, state, ctx.body)
-    signals.save_position(con, n, symbol_id, rows.state_columns(state, row), rows.money_columns(row, None))
 
 
 def add_counts(con: Con, ctx: Context, symbol: str, tf: str, counts: Counter[str], ts: int) -> None:

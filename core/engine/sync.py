@@ -38,7 +38,7 @@ def sync(ctx: Context, now: int, deadline: float) -> Synced:
     """
     exchange = _exchange(ctx)
     done = Synced()
-    until = timeframe.floor(now - ctx.cfg.incremental.settle_seconds * 1000, MINUTE)
+    until = timeframe.floor(_time(exchange) - ctx.cfg.incremental.settle_seconds * 1000, MINUTE)
     todo = _first_windows(ctx, until)
     while todo and ctx.clock.monotonic() <= deadline:
         todo = _round(ctx, exchange, todo, until, now, done)
@@ -78,6 +78,16 @@ def _exchange(ctx: Context) -> Exchange:
     if ctx.exchange is None:
         raise DataError("this command has no exchange to ask")
     return ctx.exchange
+
+
+def _time(exchange: Exchange) -> int:
+    # The exchange's, which a machine's clock that is off does not move; ours while it does not answer.
+    if exchange.clock_offset_ms is None:
+        try:
+            exchange.run(exchange.server_time())
+        except TraderError as error:
+            log.warning("the exchange does not tell its time: %s", error)
+    return exchange.now()
 
 
 def _first_windows(ctx: Context, until: int) -> dict[str, Window]:

@@ -19,21 +19,17 @@ def add_rates(con: Con, exchange: str, symbol: str, rates: Iterable[tuple[int, f
     return sorted(changed)
 
 
-def rates(con: Con, exchange: str, symbol: str, after: int, through: int) -> list[tuple[int, float]]:
-    """Settlements with after < ts <= through."""
+def rates(con: Con, exchange: str, symbol: str, after: int, through: int = 2**62) -> list[tuple[int, float]]:
+    """Settlements (ts, rate) with after < ts <= through, ascending."""
     return con.execute(
         "SELECT ts, rate FROM funding WHERE exchange = ? AND symbol = ? AND ts > ? AND ts <= ? ORDER BY ts",
         (exchange, symbol, after, through),
     ).fetchall()
 
 
-def known(con: Con, exchange: str, symbol: str, opened_ts: int, closed_ts: int, fetched_through: int | None) -> bool:
-    """Whether every settlement of a trade's life is known (rule 27)."""
-    if fetched_through is not None and fetched_through >= closed_ts:
-        return True
+def bounds(con: Con, exchange: str, symbol: str) -> tuple[int | None, int | None]:
+    """Times of the oldest and the newest stored rate, None where there is none."""
     row = con.execute(
-        "SELECT EXISTS (SELECT 1 FROM funding WHERE exchange = ?1 AND symbol = ?2 AND ts <= ?3) "
-        "AND EXISTS (SELECT 1 FROM funding WHERE exchange = ?1 AND symbol = ?2 AND ts > ?4)",
-        (exchange, symbol, opened_ts, closed_ts),
+        "SELECT min(ts), max(ts) FROM funding WHERE exchange = ? AND symbol = ?", (exchange, symbol)
     ).fetchone()
-    return bool(row[0])
+    return row[0], row[1]

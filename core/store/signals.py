@@ -85,6 +85,10 @@ _SAVE = (
     f"VALUES ({', '.join('?' * (2 + len(STATE_COLUMNS) + len(MONEY_COLUMNS)))}) ON CONFLICT DO UPDATE SET "
     + ", ".join(f"{c} = excluded.{c}" for c in STATE_COLUMNS + MONEY_COLUMNS)
 )
+_INSERT_NUMBERED = (
+    f"INSERT INTO signals (n, {', '.join(SIGNAL_COLUMNS)}) VALUES ({', '.join('?' * (1 + len(SIGNAL_COLUMNS)))})"
+)
+_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 _PLAN = (
     "n",
     "id",
@@ -160,9 +164,26 @@ def save_position(con: Con, signal: int, symbol_id: int, state: Sequence[Any], m
 def add_events(con: Con, signal: int, events: Iterable[Sequence[Any]], first_leg: int = 0) -> None:
     """Append money events (ts, event, price, fraction, fee_pct); one already there stays."""
     con.executemany(
-        "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+        _EVENT,
         [(signal, leg, *event) for leg, event in enumerate(events, first_leg)],
     )
+
+
+def next_number(con: Con) -> int:
+    """The row number that the next signal may take (one writer alone asks)."""
+    return int(con.execute("SELECT coalesce(max(n), 0) + 1 FROM signals").fetchone()[0])
+
+
+def add_many(
+    con: Con,
+    signals: Iterable[Sequence[Any]],
+    positions: Iterable[Sequence[Any]],
+    events: Iterable[Sequence[Any]],
+) -> None:
+    """Insert fresh rows that carry their row numbers: (n, *SIGNAL_COLUMNS), (n, symbol id, *STATE, *MONEY), (n, leg, *event)."""
+    con.executemany(_INSERT_NUMBERED, signals)
+    con.executemany(_SAVE, positions)
+    con.executemany(_EVENT, events)
 
 
 def open_trades(con: Con, exchange: str) -> dict[int, list[Trade]]:

@@ -11,7 +11,9 @@ from core.notify import messages, redact
 from core.notify.telegram import TelegramSender
 from core.signals.setups import REGISTRY
 
-_TOKEN = f"there is no bot token: get one from @BotFather, then `export {TOKEN_ENV}=...` or set notify.telegram.bot_token"
+_TOKEN = (
+    f"there is no bot token: get one from @BotFather, then `export {TOKEN_ENV}=...` or set notify.telegram.bot_token"
+)
 _ENABLE = "set notify.telegram.enabled: true, and the daemon sends its alerts there"
 
 
@@ -52,12 +54,17 @@ def _find(sender: TelegramSender, out: Out) -> int:
     chats = sender.find_chats()
     out.result({"sent": False, "chats": [{"chat_id": number, "title": title} for number, title in chats]})
     if not chats:
-        out.say("notify.telegram.chat_id is empty, and nobody has written to the bot lately: write it any message "
-                "(or add it to a group and write there), then run this again")
+        out.say(
+            "notify.telegram.chat_id is empty, and nobody has written to the bot lately: write it any message "
+            "(or add it to a group and write there), then run this again"
+        )
         return 1
     out.say("notify.telegram.chat_id is empty. These chats wrote to the bot:")
     for number, title in chats:
         out.say(f"  {number}  {title}")
-    out.say(f'choose one: `export {CHAT_ENV}={chats[-1][0]}`, or in the configuration notify.telegram.chat_id: "{chats[-1][0]}"; '
-            "then run this again")
+    out.say(
+        f"choose one: `export {CHAT_ENV}={chats[-1][0]}`, or in the configuration notify.telegram.chat_id: "
+        f'"{chats[-1][0]}"; '
+        "then run this again"
+    )
     return 1

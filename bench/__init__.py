@@ -1,0 +1,1 @@
+"""How fast the program is, as ratios against peers and limits measured in the same run. `make bench`."""
