@@ -301,17 +301,14 @@ def _funding_differs(key: Key, a: _Side, b: _Side, trades: _Both) -> bool:
     if trade["opened_ts"] is None or trade["closed_ts"] is None:
         return False
     life = trade["opened_ts"], trade["closed_ts"]
-    inputs = [
-        (funding.rates(x.con, key[0], key[1], *life), _knows(x, key, *life))
-        for x in (a, b)
-    ]
+    inputs = [(funding.rates(x.con, key[0], key[1], *life), _all_known(key, x, *life)) for x in (a, b)]
     return inputs[0] != inputs[1]
 
 
-def _knows(side: _Side, key: Key, opened: int, closed: int) -> bool:
+def _all_known(key: Key, side: _Side, opened_ts: int, closed_ts: int) -> bool:
     first, last = funding.bounds(side.con, key[0], key[1])
-    fetched = side.pair.funding_ts is not None and side.pair.funding_ts >= closed
-    return fetched or (first is not None and last is not None and first <= opened and last > closed)
+    around = first is not None and last is not None and first <= opened_ts and last > closed_ts
+    return around or (side.pair.funding_ts or -1) >= closed_ts
 
 
 # The report

@@ -14,6 +14,7 @@ from typing import Any
 WEEK = 7 * 86_400_000
 DAY = 86_400_000
 Z95 = 1.959963984540054
+FEWEST_BLOCKS = 5  # fewer say nothing of how much blocks differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +155,21 @@ def sqn(results: Sequence[float]) -> float | None:
 
 
 def block_interval(values: Sequence[float], blocks: Sequence[int], z: float = Z95) -> tuple[float, float] | None:
-    """Interval of the mean when values of one block (a week, a walk) hang together; None below 2 blocks.
+    """Interval of the mean when values of one block (a week, a walk) hang together; None below 5 blocks.
 
-    blocks: the block of each value. Variance of a ratio of block sums with the factor G / (G - 1).
+    blocks: the block of each value. Variance of a ratio of block sums with the factor G / (G - 1); the
+    normal quantile z is widened to Student's with G - 1 degrees of freedom (Cornish and Fisher 1938).
     """
     sums: dict[int, list[float]] = {}
     for value, block in zip(values, blocks, strict=True):
         sums.setdefault(block, []).append(value)
     middle = mean(values)
-    if middle is None or len(sums) < 2:
+    if middle is None or len(sums) < FEWEST_BLOCKS:
         return None
+    free = len(sums) - 1
+    z *= 1.0 + (z**2 + 1.0) / (4.0 * free) + (5.0 * z**4 + 16.0 * z**2 + 3.0) / (96.0 * free**2)
     spread = math.fsum(math.fsum(x - middle for x in part) ** 2 for part in sums.values())
-    half = z * math.sqrt(len(sums) / (len(sums) - 1) * spread) / len(values)
+    half = z * math.sqrt(len(sums) / free * spread) / len(values)
     return middle - half, middle + half
 
 

@@ -34,8 +34,10 @@ HARMLESS = {"__future__", "bisect", "collections", "dataclasses", "decimal", "en
             "typing", "warnings", "zlib"}
 PURE_IMPORTS = HARMLESS | {"numpy"}
 MATHS = {"scipy", "sklearn", "xgboost"}  # in core/meta alone, and inside functions
-# `datetime` only turns ms into a month or a clock time for display; the setups are found by pkgutil.
-EXTRA = {"core/trades/performance.py": {"datetime"}, "core/notify/text.py": {"datetime"},
+# `datetime` only turns ms into a month or a clock time for display; the setups are found by pkgutil; of
+# `sys` the gate takes float_info.
+EXTRA = {"core/market/candle_gate.py": {"sys"},
+         "core/trades/performance.py": {"datetime"}, "core/notify/text.py": {"datetime"},
          "core/notify/messages.py": {"datetime"}, "core/signals/setups/__init__.py": {"importlib", "pkgutil"}}
 
 BROAD_PLACES = ("core/engine/tick.py", "core/engine/isolate.py", "core/notify/delivery.py")

@@ -101,13 +101,15 @@ def test_drawdown_agrees_with_the_definition(results: list[float]) -> None:
 
 
 def test_block_interval_widens_when_blocks_hang_together() -> None:
-    values = [1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0]
-    alone = perf.block_interval(values, range(8))
-    paired = perf.block_interval(values, [0, 0, 1, 1, 2, 2, 3, 3])
+    values = [1.0, 1.0, -1.0, -1.0] * 3
+    alone = perf.block_interval(values, range(12))
+    paired = perf.block_interval(values, [n // 2 for n in range(len(values))])
     assert alone is not None and paired is not None
     assert paired[1] > alone[1] > 0 > alone[0] > paired[0]
-    assert alone[1] == pytest.approx(perf.Z95 * np.std(values, ddof=1) / sqrt(8))
-    assert perf.block_interval(values, [0] * 8) is None
+    students = 2.2010  # Student's 97.5 % quantile with 11 degrees of freedom
+    assert alone[1] == pytest.approx(students * np.std(values, ddof=1) / sqrt(12), rel=0.005)
+    assert perf.block_interval(values, [0] * 12) is None
+    assert perf.block_interval(values, [n // 3 for n in range(12)]) is None, "four weeks say nothing of a fifth"
 
 
 def test_block_interval_covers_a_true_zero_about_as_often_as_it_says() -> None:
