@@ -21,7 +21,7 @@ symbols: [BTC/USDT:USDT]
 timeframes: [5m]
 app: {db_path: DB}
 signals:
-  max_cost_r: 0.6
+  max_cost_r: 0.9
   min_tp_net_pct: 0.1
   validity_candles: 8
   lookback_candles: 120

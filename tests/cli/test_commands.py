@@ -69,7 +69,7 @@ def test_why_explains_a_refusal_with_both_numbers_and_the_key_that_sets_them(dem
     assert answer.code == 0, answer.err
     assert f"REFUSED: {row['reason']} (followed on paper all the same)" in answer.out
     assert f"NO  a stop-out costs {row['cost_r']:.3g} of the stop distance" in answer.out
-    assert "at most 0.6 may be (signals.max_cost_r)" in answer.out
+    assert "at most 0.9 may be (signals.max_cost_r)" in answer.out
     assert "refused plans are not announced" in answer.out
     for key in ("signals.max_hole_candles", "signals.min_tp_net_pct", "signals.avwap.max_distance_atr", "models.meta"):
         assert key in answer.out or row["tp1"] is None
@@ -98,10 +98,10 @@ def test_why_takes_full_ids_short_ids_and_unique_beginnings(demo: Demo) -> None:
 
 
 def test_why_says_which_thresholds_were_changed_since(demo: Demo, tmp_path: Path) -> None:
-    config = doors.write_config(tmp_path, doors.CONFIG.replace("max_cost_r: 0.6", "max_cost_r: 0.2"))
+    config = doors.write_config(tmp_path, doors.CONFIG.replace("max_cost_r: 0.9", "max_cost_r: 0.2"))
     row = rows(demo.db, "SELECT short_id FROM signals ORDER BY n LIMIT 1")[0]
     answer = doors.call("core", "why", row["short_id"], "--config", config, "--db", demo.db)
-    assert "signals.max_cost_r is 0.2 today; it was 0.6 when this was decided" in answer.out
+    assert "signals.max_cost_r is 0.2 today; it was 0.9 when this was decided" in answer.out
     assert gates.lookup({"meta": {"threshold": 0.5}}, "models.meta.threshold") == 0.5
 
 

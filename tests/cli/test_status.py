@@ -58,8 +58,8 @@ def test_a_timeframe_not_warm_yet_is_shown_as_warming_up(tmp_path: Path) -> None
     run = doors.call("scheduler_run", "--demo", "--span", "5m", "--history", "1d", "--config", config, "--db", db, "--json")
     assert run.code == 0, run.err
     answer = doors.call("core", "status", "--config", config, "--db", db)
-    # The stretch begins on a UTC day; 128-bar blocks of 5m are 10 h 40 min long and count from the epoch.
-    assert "5m warming up, 289 of 491 bars, live at about 2024-01-02 17:00Z" in answer.out
+    # Blocks of 128 bars of 5m begin at 02:40 here. One whole block, then 300 bars: the last opens at 14:15.
+    assert "5m warming up, 289 of 460 bars, live at about 2024-01-02 14:25Z" in answer.out
     assert "nothing sent today: no timeframe is live yet; 5m warming up" in answer.out
 
 

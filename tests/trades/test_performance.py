@@ -149,11 +149,11 @@ def test_days_are_counted_by_their_sum() -> None:
 
 
 def test_weeks_of_closing_are_the_blocks_of_the_expectancy() -> None:
-    one_week = [trade(1.0), trade(2.0, day=1)]
-    assert perf.summarize(one_week).expectancy_r_low is None
-    two = perf.summarize([*one_week, trade(-1.0, closed_ts=JAN + WEEK)])
-    assert two.expectancy_r_low is not None and two.expectancy_r is not None
-    assert two.expectancy_r_low < two.expectancy_r
+    weeks = [trade((-1.0) ** n * 1.5, closed_ts=JAN + n * WEEK) for n in range(4)]
+    assert perf.summarize([*weeks, trade(2.0, day=1)]).expectancy_r_low is None
+    five = perf.summarize([*weeks, trade(-1.0, closed_ts=JAN + 4 * WEEK)])
+    assert five.expectancy_r_low is not None and five.expectancy_r is not None
+    assert five.expectancy_r_low < five.expectancy_r
 
 
 def test_sqn_and_streaks() -> None:
