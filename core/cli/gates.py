@@ -169,7 +169,7 @@ def _model(row: Row, body: Mapping[str, Any]) -> Gate:
             None,
             None,
             "models.meta",
-            f"no model has judged it, since none exists yet ({UNGATED}: observe-only)",
+            f"no model has judged it, since none exists yet (models.meta: {UNGATED}, observe-only)",
         )
     value, least = (row["ev_pct"], meta["min_ev_pct"]) if meta["use_ev"] else (row["ml_p"], meta["threshold"])
     what = f"EV {value:.3g} %" if meta["use_ev"] else f"p(win) {100 * value:.0f} %"

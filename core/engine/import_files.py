@@ -36,7 +36,7 @@ class ImportFile:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """files: to import, candles before rates, in order of time. lines: what was chosen. refused: the faulty, and why."""
+    """files: to import, candles before rates, by time. lines: what was chosen. refused: faulty ones, and why."""
 
     files: list[ImportFile]
     lines: list[str]

@@ -104,6 +104,9 @@ def _begin(con: Con, exchange: str, symbol: str, stretch: Stretch, first: int) -
     if stretch.frontier > stretch.start or first == stretch.start:
         return stretch
     candles.drop_stretch(con, exchange, symbol, stretch.start)
+    for other in candles.stretches(con, exchange).get(symbol, []):
+        if other.start <= first < other.frontier:  # the newer history begins right here
+            return other
     candles.set_stretch(con, exchange, symbol, first, first)
     return Stretch(first, first)
 

@@ -4,7 +4,8 @@ from core import timeframe
 from core.engine.context import Context
 from core.store import candles
 from core.store import resample as build_store
-from core.store.candles import Con, Series, Stretch
+from core.store.candles import Con, Series, Span, Stretch
+from core.store.resample import Part
 
 
 def resample(ctx: Context, symbols: set[str] | None = None) -> int:
@@ -14,12 +15,15 @@ def resample(ctx: Context, symbols: set[str] | None = None) -> int:
         series = candles.series(ctx.db.con, ctx.exchange_id)
         dirty = candles.dirty(ctx.db.con, ctx.exchange_id)
     work = [s for s in stretches if symbols is None or s in symbols]
-    if not any(s in dirty or _behind(ctx, s, stretches[s][-1], series) for s in work):
+    due = {tf: _tails(tf, work, stretches, series) for tf in ctx.timeframes[1:]}
+    if not any(due.values()) and not any(s in dirty for s in work):
         return 0
     written = 0
     with ctx.db.write(durable=False) as con:
-        for symbol in work:
-            written += _tail(ctx, con, symbol, stretches[symbol][-1], series)
+        for tf, tails in due.items():
+            for span, parts in tails.items():
+                written += build_store.build(con, parts, timeframe.ms(tf), *span)
+                build_store.set_built(con, [(span[1], part.target) for part in parts])
         series = candles.series(con, ctx.exchange_id) if dirty else series
         for symbol in work:
             for span in dirty.get(symbol, ()):
@@ -27,30 +31,21 @@ def resample(ctx: Context, symbols: set[str] | None = None) -> int:
     return written
 
 
-def _behind(ctx: Context, symbol: str, stretch: Stretch, series: dict[tuple[str, str], Series]) -> bool:
-    return any(_due(series.get((symbol, tf)), tf, stretch) for tf in ctx.timeframes[1:])
-
-
-def _due(row: Series | None, tf: str, stretch: Stretch) -> tuple[int, int] | None:
-    if row is None:
-        return None
-    size = timeframe.ms(tf)
-    start = row.built_ts if row.built_ts is not None else timeframe.floor(stretch.start, size)
-    end = timeframe.floor(stretch.frontier, size)
-    return (max(start, timeframe.floor(stretch.start, size)), end) if end > start else None
-
-
-def _tail(ctx: Context, con: Con, symbol: str, stretch: Stretch, series: dict[tuple[str, str], Series]) -> int:
-    written, moved = 0, []
-    for tf in ctx.timeframes[1:]:
-        span = _due(series.get((symbol, tf)), tf, stretch)
-        if span is None:
+def _tails(
+    tf: str, work: list[str], stretches: dict[str, list[Stretch]], series: dict[tuple[str, str], Series]
+) -> dict[Span, list[Part]]:
+    # What each symbol lacks of a timeframe; symbols that lack the same span, as they do live, go together.
+    size, found = timeframe.ms(tf), dict[Span, list[Part]]()
+    for symbol in work:
+        stretch, target = stretches[symbol][-1], series.get((symbol, tf))
+        end = stretch.frontier - stretch.frontier % size
+        if target is None or (target.built_ts or 0) >= end:
             continue
-        source, target = series[symbol, timeframe.SOURCE[tf]], series[symbol, tf]
-        written += build_store.build(con, source.id, target.id, timeframe.ms(tf), *span, stretch.frontier)
-        moved.append((span[1], target.id))
-    build_store.set_built(con, moved)
-    return written
+        start = max(target.built_ts or 0, timeframe.floor(stretch.start, size))
+        if start < end:
+            part = Part(series[symbol, timeframe.SOURCE[tf]].id, target.id, stretch.frontier)
+            found.setdefault((start, end), []).append(part)
+    return found
 
 
 def _marked(
@@ -71,8 +66,7 @@ def _marked(
         end = min(timeframe.ceil(span[1], size), timeframe.floor(home.frontier, size))
         source, target = series.get((symbol, timeframe.SOURCE[tf])), series.get((symbol, tf))
         if source and target and end > timeframe.floor(span[0], size):
-            written += build_store.build(
-                con, source.id, target.id, size, timeframe.floor(span[0], size), end, home.frontier
-            )
+            part = Part(source.id, target.id, home.frontier)
+            written += build_store.build(con, [part], size, timeframe.floor(span[0], size), end)
     candles.clean(con, ctx.exchange_id, symbol, span)
     return written

@@ -6,6 +6,7 @@ All functions take the connection; those that write must run inside `Database.wr
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,7 @@ _ROW = np.dtype([("ts", "i8"), ("o", "f8"), ("h", "f8"), ("l", "f8"), ("c", "f8"
 _SELECT = "SELECT ts, open, high, low, close, volume, minutes FROM ohlcv WHERE series = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One (symbol, timeframe): built_ts = buckets before it are built; live_from as in rule 30."""
 
     id: int
@@ -75,7 +75,7 @@ def series(con: Con, exchange: str) -> dict[tuple[str, str], Series]:
     rows = con.execute(
         "SELECT symbol, timeframe, id, built_ts, live_from, ended_ts FROM series WHERE exchange = ?", (exchange,)
     )
-    return {(r[0], r[1]): Series(*r[2:]) for r in rows}
+    return {(r[0], r[1]): Series._make(r[2:]) for r in rows}
 
 
 def set_market(con: Con, exchange: str, symbol: str, info: MarketInfo, now: int) -> None:

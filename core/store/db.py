@@ -68,7 +68,8 @@ class Database:
     def give_back_space(self, pages: int = 2000) -> None:
         """Return up to `pages` free pages to the file system (a full VACUUM would stop the writer)."""
         with self.lock:
-            self.con.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+            # A row without columns per page: `execute` would stop after the first, a script runs to the end.
+            self.con.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
             self.con.execute("PRAGMA optimize")
 
     def close(self) -> None:
@@ -161,6 +162,6 @@ def _unusable(path: Path, error: Exception) -> ArtifactError:
 
 def _damaged(path: Path, found: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is damaged or not a database of this program ({found}). It was left as it is: move it "
+        f"{path} is damaged or not a database of this program ({' '.join(found.split())}). It was left as it is: move it "
         f"aside and restore a backup (docs/OPERATIONS.md, 'A damaged file'), or start with another --db"
     )

@@ -129,7 +129,7 @@ def _cut(path: Path) -> None:
         file.truncate(path.stat().st_size // 2)
 
 
-@pytest.mark.covers("D6")
+@pytest.mark.covers("rule 34")
 @pytest.mark.parametrize("harm", [_lose_rows, _flip_page, _cut])
 def test_a_bad_copy_is_found_and_leaves_nothing_behind(
     harm: Any, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from core.timeframe import HOUR, MINUTE
 from tests.engine import copies, harness
 
 FIRST = "(SELECT n FROM signals ORDER BY decided_ts, id LIMIT 1)"
-TRADED = "(SELECT g.n FROM signals g JOIN positions p ON p.signal = g.n WHERE p.exit_price > 0 ORDER BY decided_ts, id LIMIT 1)"
+TRADED = "(SELECT n FROM signals JOIN positions ON signal = n WHERE exit_price > 0 ORDER BY decided_ts, id LIMIT 1)"
 HASH = "0123456789ab"
 
 
@@ -44,7 +44,10 @@ def test_origin_late_and_row_numbers_do_not_count(unbroken: Path, tmp_path: Path
     [
         ("sl", f"UPDATE signals SET sl = sl + tick WHERE n = {TRADED}"),
         ("rationale", f"UPDATE signals SET rationale = rationale || '!' WHERE n = {TRADED}"),
-        ("verdict", f"UPDATE signals SET verdict = CASE verdict WHEN 'pass' THEN 'refused' ELSE 'pass' END WHERE n = {TRADED}"),
+        (
+            "verdict",
+            f"UPDATE signals SET verdict = CASE verdict WHEN 'pass' THEN 'refused' ELSE 'pass' END WHERE n = {TRADED}",
+        ),
         ("exit_price", f"UPDATE positions SET exit_price = exit_price * (1 + 1e-15) WHERE signal = {TRADED}"),
         ("pnl_pct", f"UPDATE positions SET pnl_pct = pnl_pct + 1e-9 WHERE signal = {TRADED}"),
         ("exit_reason", f"UPDATE positions SET exit_reason = NULL WHERE signal = {TRADED}"),
@@ -73,10 +76,14 @@ def test_both_values_are_told_and_the_first_flaw_in_time_comes_first(unbroken: P
 
 @pytest.mark.covers("rule 31", "rule 17")
 def test_a_row_that_one_file_lacks_is_a_difference(unbroken: Path, tmp_path: Path) -> None:
-    gone = [f"DELETE FROM {t} WHERE {c} = 1" for t, c in (("events", "signal"), ("positions", "signal"), ("signals", "n"))]
+    gone = [
+        f"DELETE FROM {t} WHERE {c} = 1" for t, c in (("events", "signal"), ("positions", "signal"), ("signals", "n"))
+    ]
     b = copies.copy(unbroken, tmp_path / "b.db", *gone)
     found, back = diff.compare(unbroken, b), diff.compare(b, unbroken)
-    assert f"{_id(unbroken, '1')} (decided " in found.lines[1] and "the row itself: A present, B absent" in found.lines[1]
+    assert (
+        f"{_id(unbroken, '1')} (decided " in found.lines[1] and "the row itself: A present, B absent" in found.lines[1]
+    )
     assert "the row itself: A absent, B present" in back.lines[1]
 
 
@@ -84,11 +91,14 @@ def test_a_row_that_one_file_lacks_is_a_difference(unbroken: Path, tmp_path: Pat
 def test_what_lies_beyond_the_lesser_frontier_is_not_compared(unbroken: Path, tmp_path: Path) -> None:
     cut = _middle(unbroken)
     b = copies.copy(unbroken, tmp_path / "b.db", f"UPDATE symbols SET scanned_ts = {cut}, followed_ts = {cut}")
-    copies.edit(b, f"UPDATE signals SET sl = 1.0 WHERE decided_ts > {cut}", f"UPDATE events SET price = 1.0 WHERE ts >= {cut}")
+    copies.edit(
+        b, f"UPDATE signals SET sl = 1.0 WHERE decided_ts > {cut}", f"UPDATE events SET price = 1.0 WHERE ts >= {cut}"
+    )
     copies.edit(b, f"UPDATE positions SET exit_price = 1.0, mae_pct = -9.0 WHERE closed_ts >= {cut}")
     found = diff.compare(unbroken, b)
     assert found.same and found.counts["unfinished"] > 0 and found.counts["trades"] > 30
-    copies.edit(b, f"UPDATE signals SET sl = 1.0 WHERE decided_ts = (SELECT max(decided_ts) FROM signals WHERE decided_ts <= {cut})")
+    last = f"(SELECT max(decided_ts) FROM signals WHERE decided_ts <= {cut})"
+    copies.edit(b, f"UPDATE signals SET sl = 1.0 WHERE decided_ts = {last}")
     assert "sl: A " in diff.compare(unbroken, b).lines[1]
 
 
@@ -140,9 +150,11 @@ def test_a_row_that_saw_a_rewritten_candle_is_counted_apart(unbroken: Path, tmp_
 @pytest.mark.covers("rule 31", "rule 32")
 def test_another_configuration_is_told_first_and_once(unbroken: Path, tmp_path: Path) -> None:
     b = copies.copy(
-        unbroken, tmp_path / "b.db",
+        unbroken,
+        tmp_path / "b.db",
         f"INSERT INTO configs SELECT '{HASH}', json_set(body, '$.risk.max_leverage', 3), 0 FROM configs LIMIT 1",
-        f"UPDATE signals SET config_hash = '{HASH}'")
+        f"UPDATE signals SET config_hash = '{HASH}'",
+    )
     found = diff.compare(unbroken, b)
     assert not found.same and found.counts["differences"] == 0
     assert f"B {HASH}; risk.max_leverage: A 10, B 3" in found.lines[1]
@@ -150,8 +162,10 @@ def test_another_configuration_is_told_first_and_once(unbroken: Path, tmp_path: 
 
 @pytest.mark.covers("rule 31", "rule 27")
 def test_funding_that_one_file_does_not_know_is_left_out_and_counted(unbroken: Path, tmp_path: Path) -> None:
-    worse = "UPDATE positions SET funding_known = 0, pnl_pct = pnl_pct + 1, pnl_usd = 0, r_multiple = 0 WHERE pnl_pct IS NOT NULL"
-    blind = copies.copy(unbroken, tmp_path / "b.db", "DELETE FROM funding", "UPDATE symbols SET funding_ts = NULL", worse)
+    worse = "UPDATE positions SET funding_known = 0, pnl_pct = pnl_pct + 1, pnl_usd = 0 WHERE pnl_pct IS NOT NULL"
+    blind = copies.copy(
+        unbroken, tmp_path / "b.db", "DELETE FROM funding", "UPDATE symbols SET funding_ts = NULL", worse
+    )
     found = diff.compare(unbroken, blind)
     assert found.same and found.counts["funding"] > 20
     assert any("funding inputs differ" in line for line in found.lines)
@@ -180,7 +194,11 @@ def _renamed(column: str, old: str, new: str) -> list[str]:
 def test_symbols_not_in_common_are_named_and_nothing_in_common_is_not_the_same(unbroken: Path, tmp_path: Path) -> None:
     other = copies.copy(unbroken, tmp_path / "b.db", *_renamed("symbol", "SOL/USDT:USDT", "XRP/USDT:USDT"))
     found = diff.compare(unbroken, other)
-    assert found.same and "only in A: SOL/USDT:USDT (bitget)" in found.lines and "only in B: XRP/USDT:USDT (bitget)" in found.lines
+    assert (
+        found.same
+        and "only in A: SOL/USDT:USDT (bitget)" in found.lines
+        and "only in B: XRP/USDT:USDT (bitget)" in found.lines
+    )
     apart = copies.copy(unbroken, tmp_path / "c.db", *_renamed("exchange", "bitget", "okx"))
     found = diff.compare(unbroken, apart)
     assert not found.same and found.lines[-1] == "nothing could be compared"
@@ -190,13 +208,21 @@ def test_symbols_not_in_common_are_named_and_nothing_in_common_is_not_the_same(u
 def test_a_timeframe_that_a_live_file_has_not_begun_is_named_not_compared(unbroken: Path, tmp_path: Path) -> None:
     of = "WHERE timeframe = '15m'"
     b = copies.copy(
-        unbroken, tmp_path / "b.db", f"UPDATE series SET live_from = NULL {of}",
+        unbroken,
+        tmp_path / "b.db",
+        f"UPDATE series SET live_from = NULL {of}",
         f"DELETE FROM events WHERE signal IN (SELECT n FROM signals {of})",
-        f"DELETE FROM positions WHERE signal IN (SELECT n FROM signals {of})", f"DELETE FROM signals {of}")
+        f"DELETE FROM positions WHERE signal IN (SELECT n FROM signals {of})",
+        f"DELETE FROM signals {of}",
+    )
     found = diff.compare(unbroken, b)
     assert found.same and "SOL/USDT:USDT 15m: B has not begun to decide it: not compared" in found.lines
-    later = copies.copy(unbroken, tmp_path / "c.db", f"UPDATE series SET live_from = live_from + {2 * HOUR} {of}",
-                        f"UPDATE signals SET sl = 1.0 {of} AND decided_ts < (SELECT max(live_from) FROM series {of})")
+    later = copies.copy(
+        unbroken,
+        tmp_path / "c.db",
+        f"UPDATE series SET live_from = live_from + {2 * HOUR} {of}",
+        f"UPDATE signals SET sl = 1.0 {of} AND decided_ts < (SELECT max(live_from) FROM series {of})",
+    )
     assert diff.compare(unbroken, later).same, "what lies before live_from is retro's"
 
 

@@ -16,7 +16,7 @@ from core.timeframe import DAY, HOUR, MINUTE
 from tests.engine import copies, harness
 
 SOL = copies.SOL
-TRADED = "(SELECT g.n FROM signals g JOIN positions p ON p.signal = g.n WHERE p.exit_price > 0 ORDER BY decided_ts, id LIMIT 1)"
+TRADED = "(SELECT n FROM signals JOIN positions ON signal = n WHERE exit_price > 0 ORDER BY decided_ts, id LIMIT 1)"
 
 
 def _reconcile(path: Path, start: int | None = 0, end: int | None = None, *, mark: bool = False) -> ReconcileResult:
@@ -33,8 +33,8 @@ def _rewrite(path: Path, ts: int, factor: float, *, told: bool) -> None:
     ctx = Context(harness.config(), db, VirtualClock(0))
     with db.write() as con:
         one = candles.series(con, "bitget")[SOL, "1m"].id
-        ((_, o, h, low, c, v),) = [row for row in con.execute(
-            "SELECT ts, open, high, low, close, volume FROM ohlcv WHERE series = ? AND ts = ?", (one, ts))]
+        found = con.execute("SELECT open, high, low, close, volume FROM ohlcv WHERE series = ? AND ts = ?", (one, ts))
+        o, h, low, c, v = found.fetchone()
         candles.put_rows(con, one, [(ts, o, h * factor, low / factor, c, v)], ts)
         candles.add_dirty(con, "bitget", SOL, ts, ts + MINUTE)
     resample(ctx)
@@ -46,7 +46,11 @@ def _rewrite(path: Path, ts: int, factor: float, *, told: bool) -> None:
 
 def _minute_of_many(path: Path) -> int:
     # A minute that the warm-up of many rows, but not of all, has seen.
-    return int(copies.ask(path, "SELECT decided_ts FROM signals WHERE symbol = ? ORDER BY decided_ts LIMIT 1 OFFSET 20", SOL)[0][0])
+    return int(
+        copies.ask(path, "SELECT decided_ts FROM signals WHERE symbol = ? ORDER BY decided_ts LIMIT 1 OFFSET 20", SOL)[
+            0
+        ][0]
+    )
 
 
 @pytest.mark.covers("rule 31", "I1", "I2")
@@ -74,8 +78,12 @@ def test_every_live_row_is_what_its_candles_give(unbroken: Path) -> None:
 def test_a_tampered_row_is_named_by_id_and_field(field: str, statement: str, unbroken: Path, tmp_path: Path) -> None:
     b = copies.copy(unbroken, tmp_path / "b.db", statement)
     found = _reconcile(b, mark=True)
-    id = copies.ask(b, f"SELECT id FROM signals WHERE n = {TRADED}" if field != "its trade" else
-                    "SELECT id FROM signals WHERE n NOT IN (SELECT signal FROM positions)")[0][0]
+    id = copies.ask(
+        b,
+        f"SELECT id FROM signals WHERE n = {TRADED}"
+        if field != "its trade"
+        else "SELECT id FROM signals WHERE n NOT IN (SELECT signal FROM positions)",
+    )[0][0]
     assert len(found.differing) == 1 and found.first == found.differing[0]
     assert found.first.startswith(f"{id} (decided ") and f": {field}: stored " in found.first
     assert copies.ask(b, "SELECT count(*) FROM signals WHERE revised")[0][0] == 0, "no rewritten candle explains it"
@@ -132,8 +140,11 @@ def test_a_rewrite_that_changes_no_column_marks_nothing(unbroken: Path, tmp_path
     copies.edit(b, f"INSERT INTO revisions (series, ts, open, frontier) VALUES ({one}, {_minute_of_many(b)}, 1.0, 0)")
     found = _reconcile(b, mark=True)
     assert (found.differing, found.skipped, found.marked) == ([], 0, 0)
-    copies.edit(b, "UPDATE signals SET revised = 1 WHERE symbol = 'SOL/USDT:USDT' AND n = (SELECT max(n) FROM signals "
-                   "WHERE symbol = 'SOL/USDT:USDT')")
+    copies.edit(
+        b,
+        "UPDATE signals SET revised = 1 WHERE symbol = 'SOL/USDT:USDT' AND n = (SELECT max(n) FROM signals "
+        "WHERE symbol = 'SOL/USDT:USDT')",
+    )
     assert _reconcile(b, mark=True).marked == 1, "and a mark that no longer holds is taken back"
 
 
@@ -141,15 +152,23 @@ def test_a_rewrite_that_changes_no_column_marks_nothing(unbroken: Path, tmp_path
 def test_each_row_is_recomputed_under_the_configuration_it_was_made_with(unbroken: Path, tmp_path: Path) -> None:
     middle = copies.ask(unbroken, "SELECT avg(decided_ts) FROM signals")[0][0]
     b = copies.copy(
-        unbroken, tmp_path / "b.db", "INSERT INTO configs SELECT 'aaaaaaaaaaaa', body, 0 FROM configs",
-        f"UPDATE signals SET config_hash = 'aaaaaaaaaaaa' WHERE decided_ts > {middle}")
+        unbroken,
+        tmp_path / "b.db",
+        "INSERT INTO configs SELECT 'aaaaaaaaaaaa', body, 0 FROM configs",
+        f"UPDATE signals SET config_hash = 'aaaaaaaaaaaa' WHERE decided_ts > {middle}",
+    )
     cfg = harness.config()
     other = replace(cfg, signals=replace(cfg.signals, slippage_pct=0.5, validity_candles=2))
     db = Database(b, readonly=True)
     assert reconcile(Context(other, db, VirtualClock(0)), 0).differing == []
     db.close()
-    copies.edit(b, "UPDATE configs SET body = json_set(body, '$.signals.slippage_pct', 0.03) WHERE config_hash = 'aaaaaaaaaaaa'")
-    found, theirs = _reconcile(b), {r[0] for r in copies.ask(b, "SELECT id FROM signals WHERE config_hash = 'aaaaaaaaaaaa'")}
+    copies.edit(
+        b, "UPDATE configs SET body = json_set(body, '$.signals.slippage_pct', 0.03) WHERE config_hash = 'aaaaaaaaaaaa'"
+    )
+    found, theirs = (
+        _reconcile(b),
+        {r[0] for r in copies.ask(b, "SELECT id FROM signals WHERE config_hash = 'aaaaaaaaaaaa'")},
+    )
     assert {line.split(" (")[0] for line in found.differing} == theirs, "costs are in every plan"
 
 

@@ -1,6 +1,7 @@
 """Which rules, defects and invariants the tests name: the markers `covers`, read from the source."""
 
 import ast
+import importlib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -22,7 +23,7 @@ def rules() -> list[str]:
 
 
 def marks(m: Module) -> Iterator[tuple[str, str]]:
-    """(name, place) for everything that a module's markers `covers` name, `?` where it is no plain text."""
+    """(name, place) for everything that a module's markers `covers` name, `?` where it is computed."""
     for node in ast.walk(m.tree):
         if isinstance(node, ast.Call) and dotted(node.func).endswith("mark.covers"):
             for arg in node.args:
@@ -30,10 +31,20 @@ def marks(m: Module) -> Iterator[tuple[str, str]]:
                 yield text, where(m, node)
 
 
+def computed(m: Module) -> Iterator[str]:
+    """Names in the markers of a module's tables of parameters, where they are computed from the table's rows."""
+    for table in vars(importlib.import_module(m.name)).values():
+        for row in table if isinstance(table, list) else ():
+            for mark in getattr(row, "marks", ()):
+                if getattr(mark, "name", "") == "covers":
+                    yield from mark.args
+
+
 def covered(found: Iterable[Module]) -> dict[str, list[str]]:
     """Names with the places that hold them."""
     names: dict[str, list[str]] = {}
     for m in found:
         for name, place in marks(m):
-            names.setdefault(name, []).append(place)
+            for each in computed(m) if name == "?" else (name,):
+                names.setdefault(each, []).append(place)
     return names

@@ -37,5 +37,5 @@ def test_markers_stand_in_test_files_only() -> None:
 
 def test_planted_flaws_a_wrong_name_and_no_name_are_seen() -> None:
     toy = module("tests/toy/test_x.py", "import pytest\n@pytest.mark.covers('rule 99', *NAMES)\ndef test_x():\n    pass\n")
-    assert set(covers.covered([toy])) == {"rule 99", "?"}
+    assert [name for name, _ in covers.marks(toy)] == ["rule 99", "?"]
     assert covers.covered([module("tests/toy/test_y.py", "def test_y():\n    pass\n")]) == {}

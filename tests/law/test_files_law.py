@@ -14,7 +14,7 @@ pytestmark = pytest.mark.law
 ONE_MACHINE = re.compile(r"(?<![\w.])/(?:home|Users)/(?!you\b|trader\b|USER\b|runner\b)[A-Za-z0-9_]+/|(?<![\w.$}])/(?:root|work|workspace)/|"
                          r"\b[A-Z]:\\Users\\|(?<![\w.])/tmp/(?:[a-z]+_jobs|plan)\b")
 URL = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@\"'`<>]*@)?(\[[0-9a-f:]+\]|[A-Za-z0-9_.-]*)")
-HOSTS = {"", "localhost", "127.0.0.1", "[::1]", "api.telegram.org", "www.python.org", "x", "h", "u"}
+HOSTS = {"", "localhost", "127.0.0.1", "[::1]", "api.telegram.org", "www.python.org"}
 RESERVED = (".example", ".invalid", ".test", "example.org", "example.com", "example.net")
 # What this file itself and the planted flaws below must be allowed to say.
 OWN = "tests/law/test_files_law.py"
@@ -41,7 +41,10 @@ def test_no_committed_file_names_a_path_of_one_machine() -> None:
 
 
 def test_no_committed_file_names_a_host_that_the_program_does_not_need() -> None:
-    assert {name: foreign_hosts(text) for name, text in files() if foreign_hosts(text)} == {}
+    found = {name: foreign_hosts(text) for name, text in files()}
+    # Tests may invent a host; one without a dot is nobody's.
+    real = {name: [h for h in hosts if "." in h or not name.startswith("tests/")] for name, hosts in found.items()}
+    assert {name: hosts for name, hosts in real.items() if hosts} == {}
 
 
 def test_no_lock_or_list_of_packages_names_an_index() -> None:

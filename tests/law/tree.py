@@ -4,6 +4,7 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -42,6 +43,7 @@ def module(path: str, text: str) -> Module:
     return Module(path, name, text, ast.parse(text))
 
 
+@cache
 def modules(folder: str = "core", root: Path = ROOT) -> list[Module]:
     """All modules of a folder of the repository."""
     found = sorted((root / folder).rglob("*.py"))
@@ -49,6 +51,7 @@ def modules(folder: str = "core", root: Path = ROOT) -> list[Module]:
             if not SKIPPED.intersection(p.parts)]
 
 
+@cache
 def committed(root: Path = ROOT) -> list[Path]:
     """Every text file that is, or would be, committed; from git where it is there, else from the folder."""
     asked = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"],

@@ -43,7 +43,8 @@ def market(seed: int, n: int = 2600, holes: float = 0.0) -> Frames:
 def candidates(bars: Bars) -> list[PlanFacts]:
     """What the setups decide over the bars."""
     name = NAMES[bars.tf]
-    found = decided(bars, 0, len(bars), [(s, s.params()) for s in REGISTRY.values()])
+    found = decided(bars, 0, len(bars), [(s, s.params()) for s in REGISTRY.values()],
+                    kernels=compiled())
     return [PlanFacts(*(getattr(c, field) for field in PlanFacts._fields))._replace(timeframe=name) for c in found]
 
 
