@@ -38,13 +38,11 @@ def _tails(
     size, found = timeframe.ms(tf), dict[Span, list[Part]]()
     for symbol in work:
         stretch, target = stretches[symbol][-1], series.get((symbol, tf))
-        end = stretch.frontier - stretch.frontier % size
-        if target is None or (target.built_ts or 0) >= end:
+        begin, end = timeframe.floor(stretch.start, size), timeframe.floor(stretch.frontier, size)
+        if target is None or (begin if target.built_ts is None else target.built_ts) >= end:
             continue
-        start = max(target.built_ts or 0, timeframe.floor(stretch.start, size))
-        if start < end:
-            part = Part(series[symbol, timeframe.SOURCE[tf]].id, target.id, stretch.frontier)
-            found.setdefault((start, end), []).append(part)
+        part = Part(series[symbol, timeframe.SOURCE[tf]].id, target.id, stretch.frontier)
+        found.setdefault((max(begin, target.built_ts or 0), end), []).append(part)
     return found
 
 

@@ -72,6 +72,10 @@ def markets(ctx: Context, now: int, *, force: bool = False) -> None:
         for symbol, info in found.items():
             candles.set_market(con, ctx.exchange_id, symbol, info, now)
             candles.set_ended(con, ctx.exchange_id, symbol, None)  # it may have come back
+        for symbol in (s for s in stale if s not in found):
+            market = known[symbol].market
+            if market is not None:  # gone: asked about once a day like the others, not every minute
+                candles.set_market(con, ctx.exchange_id, symbol, market, now)
 
 
 def _exchange(ctx: Context) -> Exchange:

@@ -1,12 +1,49 @@
-"""The verdict on a candidate that admission let through.
+"""The verdict on one candidate: admission first, then the filter where a model may act (rule 17).
 
-Until a model exists the gate is observe-only: the verdict is what admission gives, and says so.
+*Observe-only* means that the verdict is what admission gives: because no model governs the decision, or
+because one does and must not act on it yet, which the reason then says behind a colon.
 """
 
 from dataclasses import dataclass
 
 UNGATED = "ungated"
 FILTER_OFF = "filter off"
+
+_DIGITS = (2, 3, 4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a model says of one candidate.
+
+    p_raw: before calibration. p: calibrated chance to win, 0 to 1. p_low: its lower bound. ev_pct,
+    ev_low_pct: expected value at p and at p_low, percent of the notional. model: its id. evidence: the
+    computed label of the setup's family.
+    """
+
+    p_raw: float
+    p: float
+    p_low: float
+    ev_pct: float
+    ev_low_pct: float
+    model: str
+    evidence: str = "insufficient"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the gate asks of one candidate.
+
+    use_ev: compare the expected value (percent) with `limit`, else p. source: where the limit comes from.
+    observe: why a score is shown and not acted on; None = it decides. in_sample: the model may have learned
+    from what came after the decision.
+    """
+
+    use_ev: bool
+    limit: float
+    source: str
+    observe: str | None = None
+    in_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +56,56 @@ class Verdict:
     p: float | None = None
     ev_pct: float | None = None
     model: str | None = None
+    in_sample: bool = False
 
 
-def judge(refusal: str | None, filter_enabled: bool) -> Verdict:
-    """Judge one candidate without a model (rule 17).
+def judge(
+    refusal: str | None, filter_enabled: bool, score: Score | None = None, policy: Policy | None = None
+) -> Verdict:
+    """Judge one candidate (rule 17).
 
-    refusal: admission's reason, or None where it admits. filter_enabled: `models.meta.enabled`.
+    refusal: admission's reason, or None where it admits. filter_enabled: `models.meta.enabled`. score: None
+    where no model scored it. policy: None where no model governs the decision.
     """
+    passed, reason = _decide(refusal, filter_enabled, score, policy)
+    in_sample = policy is not None and policy.in_sample
+    if score is None:
+        return Verdict(passed, reason, in_sample=in_sample)
+    return Verdict(passed, reason, score.p_raw, score.p, score.ev_pct, score.model, in_sample)
+
+
+def is_ungated(reason: object) -> bool:
+    """Whether a row's reason says that no model acted on it, though the filter is on."""
+    return str(reason).partition(":")[0] == UNGATED
+
+
+def _decide(refusal: str | None, enabled: bool, score: Score | None, policy: Policy | None) -> tuple[bool, str]:
     if refusal is not None:
-        return Verdict(False, refusal)
-    return Verdict(True, UNGATED if filter_enabled else FILTER_OFF)
+        return False, refusal
+    if not enabled:
+        return True, FILTER_OFF
+    if policy is None:
+        return True, UNGATED
+    if policy.observe is not None or score is None:
+        return True, f"{UNGATED}: {policy.observe or 'the model gave no score'}"
+    return _compare(score, policy)
+
+
+def _compare(score: Score, policy: Policy) -> tuple[bool, str]:
+    name, key = ("ev", "min_ev_pct") if policy.use_ev else ("p", "threshold")
+    value, low = (score.ev_pct, score.ev_low_pct) if policy.use_ev else (score.p, score.p_low)
+    limit = policy.limit
+    if not value >= limit:  # a NaN is refused, too
+        return False, f"{name} {_shown(value, limit)} < {key} {_shown(limit, value)} ({policy.source})"
+    if not low > limit:
+        return False, f"{name}_low {_shown(low, limit)} <= {key} {_shown(limit, low)} ({policy.source})"
+    return True, f"{name} {_shown(value, limit)} >= {key} {_shown(limit, value)} ({policy.source})"
+
+
+def _shown(value: float, beside: float) -> str:
+    # As many digits as it takes to tell the two apart.
+    for digits in _DIGITS:
+        text = f"{value:.{digits}f}"
+        if value == beside or text != f"{beside:.{digits}f}":
+            return text
+    return repr(value)

@@ -1,5 +1,6 @@
 """History: newest piece first, resumable at every page, honest about where it begins."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_pieces_go_back_in_time_double_and_cover_all_once() -> None:
     assert found[-1][0] == START - 40 * DAY + 7 * MINUTE
     assert [a for a, _ in found[:-1]] == [b for _, b in found[1:]]
     lengths = [b - a for a, b in found[:-1]]
-    assert all(long >= 1.9 * short for short, long in zip(lengths, lengths[1:], strict=False))
+    assert all(long >= 1.9 * short for short, long in itertools.pairwise(lengths))
 
 
 @pytest.mark.covers("rule 1", "I1")
@@ -145,9 +146,11 @@ def test_history_that_comes_behind_changes_no_decision(tmp_path: Path) -> None:
                     assert rig.stretches()[0][0] == market().start
                     rig.true.set(now)
             frontier = rig.stretches()[-1][1]
-            bars = rig.rows("SELECT ts, close, volume, minutes FROM candles WHERE timeframe = '4h' AND ts < ?", frontier)
+            bars = rig.rows(
+                "SELECT ts, close, volume, minutes FROM candles WHERE timeframe = '4h' AND ts < ?", frontier
+            )
     a, b = outcome(tmp_path / "a.db"), outcome(tmp_path / "b.db")
-    late = {t: [r for r in b[t]] for t in ("signals", "trades", "trade_events")}
+    late = {t: b[t] for t in ("signals", "trades", "trade_events")}
     assert len(a["signals"]) > 5
     assert differences({t: a[t] for t in late}, late) == {}
     ends = [r for r in bars if r[0] >= market().start]
@@ -181,7 +184,8 @@ def test_live_from_is_the_first_decision_after_the_tick_that_was_warm_and_never_
 @pytest.mark.covers("rule 30")
 def test_a_timeframe_that_cannot_be_warm_is_not_live_and_short_ones_go_first(tmp_path: Path) -> None:
     text = ONE.replace("timeframes: [5m]\n", "timeframes: [5m, 1h]\n", 1).replace(
-        "donchian: {timeframes: [5m]", "donchian: {timeframes: [5m, 1h]")
+        "donchian: {timeframes: [5m]", "donchian: {timeframes: [5m, 1h]"
+    )
     with Rig(tmp_path / "a.db", cfg=harness.config(text)) as rig:
         rig.warm()
         rig.go(3)

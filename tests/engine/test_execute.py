@@ -39,7 +39,8 @@ def test_a_plan_that_is_not_filled_waits_for_all_of_its_validity(warm: Path, tmp
             frontier = rig.stretches()[-1][1]
             wrong = rig.rows(
                 "SELECT t.signal_id FROM trades t JOIN signals g ON g.id = t.signal_id "
-                "WHERE t.exit_reason = 'never_filled' AND g.expires_ts > ?", frontier
+                "WHERE t.exit_reason = 'never_filled' AND g.expires_ts > ?",
+                frontier,
             )
             assert wrong == [], "expired before its time"
             pending += rig.one("SELECT count(*) FROM trades WHERE status = 'PENDING'")

@@ -29,7 +29,7 @@ from tests.engine.rig import (
     warmed,
 )
 
-SPAN = 150  # minutes of a run; all faults end by two thirds of it
+SPAN = 110  # minutes of a run; all faults end by two thirds of it
 BEGIN = START + MINUTE + SETTLE
 KINDS = [kind for kind in PASSING if kind != "revision"]  # one that is seen too early rightly changes a decision
 
@@ -50,7 +50,7 @@ def live(warm: Path, path: Path, faults: Sequence[Fault] = (), minutes: int = SP
 def calm(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a run without faults leaves."""
     found = live(warm, tmp_path_factory.mktemp("calm") / "calm.db")
-    assert len(found["signals"]) > 10 and found["trade_events"] and not found["gaps"]
+    assert len(found["signals"]) > 8 and found["trade_events"] and not found["gaps"]
     return found
 
 
@@ -59,7 +59,7 @@ def calm(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
 def test_any_mix_of_faults_that_ends_leaves_the_rows_of_a_calm_run(
     seed: int, warm: Path, calm: dict[str, Any], tmp_path: Path
 ) -> None:
-    faults = storm(seed, START, START + 100 * MINUTE, [BTC, SOL], n=10, kinds=KINDS)
+    faults = storm(seed, START, START + 75 * MINUTE, [BTC, SOL], n=10, kinds=KINDS)
     assert differences(live(warm, tmp_path / "a.db", faults), calm) == {}
 
 
@@ -87,11 +87,12 @@ GARBAGE = {
 
 @pytest.mark.covers("I1", "I2", "rule 1", "D18")
 @pytest.mark.parametrize("name", GARBAGE)
-def test_rubbish_for_forty_minutes_changes_no_row(
-    name: str, warm: Path, calm: dict[str, Any], tmp_path: Path
-) -> None:
+def test_rubbish_for_half_an_hour_changes_no_row(name: str, warm: Path, calm: dict[str, Any], tmp_path: Path) -> None:
     fault = GARBAGE[name]
-    values = {f: getattr(fault, f) for f in fault.__slots__} | {"since": START + 20 * MINUTE, "until": START + HOUR}
+    values = {f: getattr(fault, f) for f in fault.__slots__} | {
+        "since": START + 20 * MINUTE,
+        "until": START + 50 * MINUTE,
+    }
     with Rig(copy(warm, tmp_path / "a.db"), cfg=harness.config(TWO), faults=[Fault(**values)], now=BEGIN) as rig:
         rig.go(SPAN)
         assert rig.server.faults.hits[fault.kind] > 5, "the fault was met"
@@ -112,7 +113,9 @@ def test_planted_flaw_storing_the_candle_in_progress_is_caught(
         rig.clock = rig.ctx.clock = Skewed(rig.true, MINUTE)
         rig.go(10)
     assert "candles" in differences(outcome(tmp_path / "a.db"), calm)
-    wrong = {(r["symbol"], r["ts"]): r["close"] for r in outcome(tmp_path / "a.db")["candles"] if r["timeframe"] == "1m"}
+    wrong = {
+        (r["symbol"], r["ts"]): r["close"] for r in outcome(tmp_path / "a.db")["candles"] if r["timeframe"] == "1m"
+    }
     right = {(r["symbol"], r["ts"]): r["close"] for r in calm["candles"] if r["timeframe"] == "1m"}
     assert any(wrong[key] != right[key] for key in wrong.keys() & right.keys())
 
@@ -185,9 +188,7 @@ def test_one_symbol_that_fails_for_an_hour_costs_the_others_no_minute(
 @pytest.mark.covers("I1")
 def test_a_stalled_connection_ends_with_its_deadline(warm: Path, calm: dict[str, Any], tmp_path: Path) -> None:
     fault = Fault(kind="stall", symbol=BTC, path="candles", since=START + 20 * MINUTE, count=2)
-    with Rig(
-        copy(warm, tmp_path / "a.db"), cfg=harness.config(TWO), faults=[fault], now=BEGIN, timeout_s=0.2
-    ) as rig:
+    with Rig(copy(warm, tmp_path / "a.db"), cfg=harness.config(TWO), faults=[fault], now=BEGIN, timeout_s=0.2) as rig:
         rig.go(SPAN)
         assert rig.server.faults.hits["stall"] == 2
     assert differences(outcome(tmp_path / "a.db"), calm) == {}
@@ -259,13 +260,15 @@ def test_planted_flaw_believing_the_front_of_a_short_page_is_caught(
 def test_a_symbol_dropped_while_live_ends_its_plans_and_leaves_the_others_alone(
     warm: Path, calm: dict[str, Any], tmp_path: Path
 ) -> None:
-    gone = START + 100 * MINUTE
+    gone = START + 90 * MINUTE
     fault = Fault(kind="delisted", symbol=SOL, since=gone)
     path = copy(warm, tmp_path / "a.db")
     with Rig(path, cfg=harness.config(TWO), faults=[fault], now=BEGIN) as rig:
-        rig.go(98)
-        before = {r[0] for r in rig.rows("SELECT signal_id FROM trades WHERE closed_ts IS NULL AND signal_id LIKE '%SOL%'")}
-        rig.go(SPAN - 98)
+        rig.go(88)
+        before = {
+            r[0] for r in rig.rows("SELECT signal_id FROM trades WHERE closed_ts IS NULL AND signal_id LIKE '%SOL%'")
+        }
+        rig.go(SPAN - 88)
         ended = rig.one("SELECT DISTINCT ended_ts FROM series WHERE symbol = ?", SOL)
         last = rig.one("SELECT max(ts) FROM candles WHERE symbol = ? AND timeframe = '1m'", SOL)
         assert ended == last == gone - 2 * MINUTE, "the minute before was never served"
@@ -274,11 +277,15 @@ def test_a_symbol_dropped_while_live_ends_its_plans_and_leaves_the_others_alone(
         forced = [r for r in rows if r[2] == "delisted"]
         assert forced and all(r[1] in ("TIME", "EXPIRED") and r[3] == ended for r in forced)
         assert rig.one("SELECT count(*) FROM alerts WHERE kind = 'health'") == 1
+        lists = rig.server.count("contracts")
+        rig.db.con.execute("UPDATE symbols SET info_ts = 0")
+        rig.go(5)
+        assert rig.server.count("contracts") - lists == 1, "whether it is back is asked once a day"
         asked = rig.server.count("candles")
         rig.go(5)
         assert rig.server.count("candles") - asked == 5, "only the other symbol is asked for"
     with Rig(copy(warm, tmp_path / "b.db"), cfg=harness.config(TWO), now=BEGIN) as rig:
-        rig.go(SPAN + 5)
+        rig.go(SPAN + 10)
     of_btc = [{t: [r for r in x[t] if "BTC" in str(r)] for t in x} for x in (outcome(path), outcome(tmp_path / "b.db"))]
     assert differences(*of_btc) == {}
 
@@ -303,20 +310,26 @@ def test_a_symbol_taken_out_of_the_config_is_followed_to_the_end_of_its_last_pla
     with Rig(path, cfg=harness.config(TWO), now=BEGIN) as rig:
         rig.go(100)
         now = rig.true.now()
-        left = {r[0] for r in rig.rows("SELECT signal_id FROM trades WHERE closed_ts IS NULL AND signal_id LIKE '%BTC%'")}
+        left = {
+            r[0] for r in rig.rows("SELECT signal_id FROM trades WHERE closed_ts IS NULL AND signal_id LIKE '%BTC%'")
+        }
     assert left
     shrunk = harness.config(TWO.replace("[BTC/USDT:USDT, SOL/USDT:USDT]", "[SOL/USDT:USDT]"))
     with Rig(path, cfg=shrunk, source=market([BTC, SOL]), now=now) as rig:
-        rig.go(400)
-        trades = {r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")}
+        rig.go(260)
+        trades = {
+            r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")
+        }
         assert all(trades[key][2] is not None for key in left), "every plan met its end"
         ((_, frontier),) = rig.stretches(BTC)
         assert frontier < rig.true.now() - 10 * MINUTE, "then it was let go"
         decided = rig.one("SELECT max(decided_ts) FROM signals WHERE symbol = ?", BTC)
         assert decided <= now, "and nothing new was decided"
     with Rig(copy(warm, tmp_path / "b.db"), cfg=harness.config(TWO), now=BEGIN) as rig:
-        rig.go(500)
-        kept = {r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")}
+        rig.go(360)
+        kept = {
+            r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")
+        }
     assert all(trades[key] == kept[key] for key in left)
 
 
@@ -346,7 +359,7 @@ def test_a_clock_that_is_off_is_named_and_stores_nothing_unfinished(
 def test_a_market_list_that_is_refused_does_not_stop_the_candles(
     warm: Path, calm: dict[str, Any], tmp_path: Path
 ) -> None:
-    fault = Fault(kind="code", code="99999", path="contracts", since=START + 20 * MINUTE, until=START + 2 * HOUR)
+    fault = Fault(kind="code", code="99999", path="contracts", since=START + 20 * MINUTE, until=START + 80 * MINUTE)
     with Rig(copy(warm, tmp_path / "a.db"), cfg=harness.config(TWO), faults=[fault], now=BEGIN) as rig:
         rig.go(25)
         rig.db.con.execute("UPDATE symbols SET info_ts = 0")

@@ -81,14 +81,23 @@ MINUTES = st.sets(st.integers(0, 19))
 
 
 @pytest.mark.covers("rule 1")
-@given(st.tuples(st.integers(0, 19), st.integers(0, 20)), MINUTES, MINUTES, st.dictionaries(st.integers(0, 19), st.integers(0, 60_000)))
+@given(
+    st.tuples(st.integers(0, 19), st.integers(0, 20)),
+    MINUTES,
+    MINUTES,
+    st.dictionaries(st.integers(0, 19), st.integers(0, 60_000)),
+)
 def test_judge_equals_the_rule_minute_by_minute(
     window: tuple[int, int], stored: set[int], gaps: set[int], seen: dict[int, int]
 ) -> None:
     now = 60_000
     stored = {m for m in stored if window[0] <= m < window[1]}
     found = judge(
-        span(*window), at(*sorted(stored)), [span(m, m + 1) for m in gaps], [(m * M, m * M + M, t) for m, t in seen.items()], now
+        span(*window),
+        at(*sorted(stored)),
+        [span(m, m + 1) for m in gaps],
+        [(m * M, m * M + M, t) for m, t in seen.items()],
+        now,
     )
     confirmed, waiting = slow_judge(window, stored, gaps, seen, now)
     assert {t // M for a, b in found.confirmed for t in range(a, b, M)} == confirmed

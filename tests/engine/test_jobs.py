@@ -73,9 +73,7 @@ def test_a_stage_that_fails_is_recorded_and_stops_those_after_it(
 
 
 @pytest.mark.parametrize("n", range(5))
-def test_a_stop_request_lets_the_running_stage_finish_and_begins_no_other(
-    n: int, warm: Path, tmp_path: Path
-) -> None:
+def test_a_stop_request_lets_the_running_stage_finish_and_begins_no_other(n: int, warm: Path, tmp_path: Path) -> None:
     path = copy(warm, tmp_path / "a.db")
     asked = [0]
 
@@ -111,7 +109,9 @@ def test_a_full_disk_for_half_an_hour_loses_nothing_and_is_on_record(warm: Path,
             rig.go(60)
             if name == "a.db":
                 failed = rig.rows("SELECT error FROM job_runs WHERE state = 'failed' AND job = 'incremental_sync'")
-                assert len(failed) >= 10 and all("full" in error for (error,) in failed), "the ticks are recorded as failed"
+                assert len(failed) >= 10 and all("full" in error for (error,) in failed), (
+                    "the ticks are recorded as failed"
+                )
                 assert kept > 10 and rig.ctx.unwritten == [], "once there is room again"
                 due = [r[0] for r in rig.rows("SELECT DISTINCT due_ts FROM job_runs ORDER BY due_ts")]
                 assert due == sorted(due) and len(due) >= 150
@@ -252,5 +252,8 @@ def test_runs_that_a_sleeping_machine_missed_are_recorded(ctx: Context) -> None:
     clock.set(START + 31 * MINUTE + SETTLE + 500)
     scheduler._run(job)
     last = recorded(ctx)[-2:]
-    assert [(job_name, state) for job_name, state, _, _ in last] == [("db_checkpoint", "missed"), ("db_checkpoint", "ok")]
+    assert [(job_name, state) for job_name, state, _, _ in last] == [
+        ("db_checkpoint", "missed"),
+        ("db_checkpoint", "ok"),
+    ]
     assert last[0][3].startswith("29 runs missed")

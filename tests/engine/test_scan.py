@@ -35,7 +35,9 @@ def test_every_signal_has_exactly_one_trade_the_refused_ones_too(text: str, warm
         )
         if text is STRICT:
             assert refused and followed, "refused plans are followed to their end"
-            assert all(None not in row and any(ch.isdigit() for ch in row[1]) for row in refused), "all columns, both numbers"
+            assert all(None not in row and any(ch.isdigit() for ch in row[1]) for row in refused), (
+                "all columns, both numbers"
+            )
             told = rig.rows("SELECT count(*) FROM alerts WHERE kind = 'signal'")
             passed = rig.one("SELECT count(*) FROM signals WHERE verdict = 'pass'")
             assert told[0][0] <= passed
@@ -68,7 +70,8 @@ def test_planted_flaw_deciding_again_is_caught_by_the_unique_id(
         rig.go(60)
         assert rig.one("SELECT count(*) FROM signals") == rig.one("SELECT count(DISTINCT id) FROM signals") > 0
         assert rig.one("SELECT count(*) FROM alerts WHERE kind = 'signal'") == rig.one(
-            "SELECT count(DISTINCT key) FROM alerts WHERE kind = 'signal'")
+            "SELECT count(DISTINCT key) FROM alerts WHERE kind = 'signal'"
+        )
 
 
 @pytest.mark.covers("I1", "I6")

@@ -41,7 +41,9 @@ def test_a_hole_is_believed_the_second_time_and_the_symbol_waits_until_then(warm
         assert rig.rows("SELECT start_ts, end_ts, reason FROM gaps") == [(HOLE[0], HOLE[1] - MINUTE, pages.GAP_REASON)]
         assert rig.rows("SELECT * FROM absent") == []
         assert rig.stretches()[-1][1] == rig.true.now() - SETTLE
-        bars = rig.rows("SELECT ts, minutes FROM candles WHERE timeframe = '5m' AND ts >= ? ORDER BY ts", START + 25 * MINUTE)
+        bars = rig.rows(
+            "SELECT ts, minutes FROM candles WHERE timeframe = '5m' AND ts >= ? ORDER BY ts", START + 25 * MINUTE
+        )
         assert bars == [(START + 25 * MINUTE, 5), (START + 30 * MINUTE, 2)]
         rig.go(10)
         first = rig.rows("SELECT open, minutes FROM candles WHERE timeframe = '5m' AND ts = ?", START + 35 * MINUTE)
@@ -66,9 +68,7 @@ def test_a_minute_missing_in_one_fetch_only_is_no_gap(warm: Path, calm: dict[str
 
 @pytest.mark.covers("rule 1", "rule 2", "rule 18")
 @pytest.mark.parametrize("minutes", [80, 1500, 2600], ids=["80 minutes", "longer than a page", "longer than two"])
-def test_a_halt_of_any_length_becomes_one_gap_and_the_symbol_goes_on(
-    minutes: int, warm: Path, tmp_path: Path
-) -> None:
+def test_a_halt_of_any_length_becomes_one_gap_and_the_symbol_goes_on(minutes: int, warm: Path, tmp_path: Path) -> None:
     halt = (START + 30 * MINUTE, START + (30 + minutes) * MINUTE)
     with Rig(copy(warm, tmp_path / "a.db"), source=Pruned(market(), [(SOL, *halt)]), now=BEGIN) as rig:
         rig.go(33)
@@ -76,7 +76,9 @@ def test_a_halt_of_any_length_becomes_one_gap_and_the_symbol_goes_on(
         rig.go(20)
         assert rig.rows("SELECT start_ts, end_ts FROM gaps") == [(halt[0], halt[1] - MINUTE)]
         assert rig.stretches()[-1][1] == rig.true.now() - SETTLE
-        flat = rig.one("SELECT count(*) FROM candles WHERE ts >= ? AND ts < ?", halt[0], halt[1] // (4 * HOUR) * 4 * HOUR)
+        flat = rig.one(
+            "SELECT count(*) FROM candles WHERE ts >= ? AND ts < ?", halt[0], halt[1] // (4 * HOUR) * 4 * HOUR
+        )
         assert flat == 0, "no bar is made up"
 
 
@@ -169,24 +171,35 @@ def test_a_rewritten_minute_keeps_the_old_values_and_rebuilds_its_bars_but_no_de
     with Rig(copy(warm, tmp_path / "a.db"), faults=[early], now=BEGIN) as rig:
         rig.go(58)
         before = rig.rows("SELECT * FROM signals ORDER BY n")
-        trades = {r[0]: r for r in rig.rows("SELECT signal_id, opened_ts, fill FROM trades WHERE opened_ts IS NOT NULL")}
+        trades = {
+            r[0]: r for r in rig.rows("SELECT signal_id, opened_ts, fill FROM trades WHERE opened_ts IS NOT NULL")
+        }
         rig.go(60)
         after = rig.rows("SELECT * FROM signals ORDER BY n")[: len(before)]
         assert before and after == before, "a decision keeps what it saw"
         still = {r[0]: r for r in rig.rows("SELECT signal_id, opened_ts, fill FROM trades WHERE opened_ts IS NOT NULL")}
         assert trades.items() <= still.items(), "the lifecycle does not walk again"
         true = market().candles(SOL, START, START + 100 * MINUTE)
-        stored = rig.rows("SELECT close FROM candles WHERE timeframe = '1m' AND ts >= ? AND ts < ? ORDER BY ts", START, START + 100 * MINUTE)
+        stored = rig.rows(
+            "SELECT close FROM candles WHERE timeframe = '1m' AND ts >= ? AND ts < ? ORDER BY ts",
+            START,
+            START + 100 * MINUTE,
+        )
         assert [c for (c,) in stored] == true.close.tolist(), "the late truth is taken"
         seen = rig.rows(
             "SELECT r.ts, r.close, r.volume, r.minutes FROM revisions r JOIN series s ON s.id = r.series "
-            "WHERE timeframe = '1m' AND r.ts >= ? ORDER BY r.ts", START + 19 * MINUTE
+            "WHERE timeframe = '1m' AND r.ts >= ? ORDER BY r.ts",
+            START + 19 * MINUTE,
         )
         assert len(seen) >= 30
         for ts, close, volume, minutes in seen:
             i = (ts - START) // MINUTE
             assert minutes == 1 and volume == true.volume[i] * 0.75 and close in (true.low[i], true.high[i])
-        bars = rig.rows("SELECT ts, close, volume FROM candles WHERE timeframe = '5m' AND ts >= ? AND ts < ?", START, START + 90 * MINUTE)
+        bars = rig.rows(
+            "SELECT ts, close, volume FROM candles WHERE timeframe = '5m' AND ts >= ? AND ts < ?",
+            START,
+            START + 90 * MINUTE,
+        )
         for ts, close, volume in bars:
             i = (ts - START) // MINUTE
             total = 0.0
@@ -205,7 +218,9 @@ def test_planted_flaw_leaving_the_bars_of_a_rewritten_minute_alone_is_caught(
     with Rig(copy(warm, tmp_path / "a.db"), faults=[early], now=BEGIN) as rig:
         rig.go(70)
         true = market().candles(SOL, START, START + HOUR)
-        closes = rig.rows("SELECT close FROM candles WHERE timeframe = '5m' AND ts >= ? AND ts < ? ORDER BY ts", START, START + HOUR)
+        closes = rig.rows(
+            "SELECT close FROM candles WHERE timeframe = '5m' AND ts >= ? AND ts < ? ORDER BY ts", START, START + HOUR
+        )
         assert [c for (c,) in closes] != true.close[4::5].tolist()
 
 
@@ -232,8 +247,11 @@ def test_planted_flaw_a_watermark_that_moves_without_its_data_is_caught(
         with Rig(path, now=BEGIN) as rig, pytest.raises(Killed):
             rig.go(120)
         now = rig.true.now()
-    no_overlap = harness.config(TWO.replace("[BTC/USDT:USDT, SOL/USDT:USDT]", "[SOL/USDT:USDT]").replace(
-        "signals:", "incremental: {overlap_candles: 0}\nsignals:", 1))
+    no_overlap = harness.config(
+        TWO.replace("[BTC/USDT:USDT, SOL/USDT:USDT]", "[SOL/USDT:USDT]").replace(
+            "signals:", "incremental: {overlap_candles: 0}\nsignals:", 1
+        )
+    )
     with Rig(path, cfg=no_overlap, now=now) as rig:
         rig.go((BEGIN + 120 * MINUTE - now) // MINUTE)
     assert "candles" in differences(outcome(path), calm)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.candles import Bars, Floats
+from core.signals import features
 from core.signals.features import Frames, PlanFacts, needs, table
 from core.signals.features.trend import HIGHER
 from core.signals.kernels import PLAIN, Kernels
@@ -96,13 +97,12 @@ def leaks(frames: Frames, instants: Sequence[PlanFacts], others: Sequence[PlanFa
     The noisy side computes all rows at once over everything, as training does; the prefix side one row. Zero
     tolerance.
     """
-    from core.signals.features import NAMES as names
     wrong: set[str] = set()
     for k, row in enumerate(instants):
         alone = make([row], seen_at(frames, row.decided_ts), PLAIN)[0]
         rows = [row, *others]
         among = make(rows, scrambled(frames, row.decided_ts, k), compiled())[0]
-        wrong |= {name for name, a, b in zip(names, alone, among, strict=True) if not same(a, b)}
+        wrong |= {name for name, a, b in zip(features.NAMES, alone, among, strict=True) if not same(a, b)}
     return sorted(wrong)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -419,34 +418,3 @@ def test_version_grows_with_any_change_of_order_or_values() -> None:
     text = [",".join(NAMES), *(" ".join(f"{x:.6g}" for x in values) for values in table(rows, frames, PLAIN).tolist())]
     print_ = hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
     assert (features.VERSION, print_) == (1, "0551c97693d95e90")
-
-
-# -- real candles -----------------------------------------------------------------------------------
-
-
-def real_frames(folder: Path, name: str) -> Frames:
-    """A month of 5m bars with BTC's, the hours and the funding."""
-    from core.market.importers import Rates, read_file
-
-    def five(symbol: str) -> Bars:
-        found = read_file(folder / f"binance_perp-{symbol}-1m-20230718-20230817.parquet")
-        assert isinstance(found, Bars)
-        return rig.joined(found, TF)
-
-    bars = five(name)
-    rates = read_file(folder.parent / "funding" / f"binance_perp-{name}-funding-20230718-20230817.parquet")
-    assert isinstance(rates, Rates)
-    return replace(rig.frames_of(bars, five("BTCUSDT")), funding=(rates.ts, rates.rate))
-
-
-@pytest.mark.covers("I1", "I2", "D2", "rule 5")
-@pytest.mark.parametrize("name", ["SOLUSDT", "DOGEUSDT"])
-def test_on_real_candles_nothing_is_known_too_early_and_windows_agree(real_candles: Path, real_funding: Path,
-                                                                      name: str) -> None:
-    frames = real_frames(real_candles, name)
-    rows = some([r for r in rig.candidates(frames.bars) if r.ts >= frames.bars.ts[1600]], 100)
-    assert leaks(frames, rows[:40], rows[40:]) == []
-    whole = table(rows, frames, compiled())
-    assert np.isfinite(whole).mean() > 0.8
-    for row, expected in zip(rows, whole, strict=True):
-        assert same(table([row], seen_at(frames, row.decided_ts, windows=True), PLAIN)[0], expected)

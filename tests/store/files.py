@@ -27,7 +27,9 @@ def filled(path: Path, minutes: int = 3000) -> Path:
 def add(con: sqlite3.Connection, a: int, b: int) -> None:
     """Store minutes a <= n < b and move the frontier, as sync does: one transaction."""
     series = candles.series(con, EX)[SYM, "1m"].id
-    candles.put_rows(con, series, [(T0 + n * M, 1.0 + n, 2.0 + n, 0.5 + n, 1.5 + n, 0.25) for n in range(a, b)], T0 + a * M)
+    candles.put_rows(
+        con, series, [(T0 + n * M, 1.0 + n, 2.0 + n, 0.5 + n, 1.5 + n, 0.25) for n in range(a, b)], T0 + a * M
+    )
     candles.set_stretch(con, EX, SYM, T0, T0 + b * M)
 
 

@@ -245,7 +245,14 @@ def test_threads_share_the_connection_one_transaction_at_a_time(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("version", "warned"),
-    [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False), ((3, 44, 6), False), ((3, 50, 7), False), ((3, 53, 0), False)],
+    [
+        ((3, 40, 1), True),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 44, 6), False),
+        ((3, 50, 7), False),
+        ((3, 53, 0), False),
+    ],
 )
 def test_the_sqlite_with_the_wal_reset_bug_is_named(version: tuple[int, int, int], warned: bool) -> None:
     assert bool(version_warning(version)) is warned
@@ -253,8 +260,17 @@ def test_the_sqlite_with_the_wal_reset_bug_is_named(version: tuple[int, int, int
 
 @pytest.mark.parametrize(
     "row",
-    [(T0, 1, 0.5, 0.5, 1, 1), (T0, 1, 2, 1.5, 1, 1), (T0, 0, 0, 0, 0, 1), (T0, -1, 1, -1, 1, 1), (T0, 1, 1, 1, 1, -1),
-     (T0 + 17_000, 1, 1, 1, 1, 1), (T0, 1, float("inf"), 1, 1, 1), (T0, 1, float("nan"), 1, 1, 1), (T0, 1, 1, 1, 1, float("nan"))],
+    [
+        (T0, 1, 0.5, 0.5, 1, 1),
+        (T0, 1, 2, 1.5, 1, 1),
+        (T0, 0, 0, 0, 0, 1),
+        (T0, -1, 1, -1, 1, 1),
+        (T0, 1, 1, 1, 1, -1),
+        (T0 + 17_000, 1, 1, 1, 1, 1),
+        (T0, 1, float("inf"), 1, 1, 1),
+        (T0, 1, float("nan"), 1, 1, 1),
+        (T0, 1, 1, 1, 1, float("nan")),
+    ],
     ids=["high too low", "low too high", "zero", "negative", "volume", "grid", "inf", "nan", "nan volume"],
 )
 def test_the_second_wall_takes_no_impossible_candle(row: tuple[float, ...], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ArtifactError, LockHeld
+from core.store import lock as module
 from core.store.lock import WriterLock
 
 ROOT = Path(__file__).parents[2]
@@ -90,8 +91,6 @@ def test_a_full_disk_leaves_the_lock_nameless_but_held(tmp_path: Path, monkeypat
 
 
 def test_a_disk_that_knows_no_locks_is_named_and_leaks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.store import lock as module
-
     def refuse(*args: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -100,4 +99,4 @@ def test_a_disk_that_knows_no_locks_is_named_and_leaks_nothing(tmp_path: Path, m
         patch.setattr(module.fcntl, "flock", refuse)
         with pytest.raises(ArtifactError, match="No locks available"):
             WriterLock(tmp_path / "a.db", "one").acquire()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -39,7 +39,9 @@ def test_a_new_file_gets_every_step_and_a_second_opening_none(tmp_path: Path) ->
     assert {"ohlcv", "signals", "positions", "alerts", "job_runs", "gaps", "revisions"} <= tables(tmp_path / "a.db")
 
 
-def test_an_older_file_keeps_its_rows_and_gets_the_missing_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_file_keeps_its_rows_and_gets_the_missing_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = filled(tmp_path / "a.db", 50)
     monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS + MORE)
     db = Database(path)
@@ -77,7 +79,9 @@ def test_killed_before_its_commit_a_step_leaves_the_old_schema(statement: int, t
         "Database(pathlib.Path(sys.argv[1]))\n"
     )
     path = tmp_path / "a.db"
-    done = subprocess.run([sys.executable, "-c", code, str(path), str(statement)], cwd=ROOT, env={**os.environ}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(statement)], cwd=ROOT, env={**os.environ}, check=False
+    )
     assert done.returncode == -9
     assert version(path) == 0 and tables(path) == set()
     Database(path).close()

@@ -14,7 +14,9 @@ from core.store.runs import KEEP_RUNS, JobRun
 def test_runs_are_kept_for_a_month_and_their_states_are_known(tmp_path: Path) -> None:
     db = Database(tmp_path / "a.db")
     with db.write() as con:
-        runs.add_runs(con, [JobRun("tick", 0, 1, 2, "ok", 3, None), JobRun("tick", 10, None, None, "missed", None, None)])
+        runs.add_runs(
+            con, [JobRun("tick", 0, 1, 2, "ok", 3, None), JobRun("tick", 10, None, None, "missed", None, None)]
+        )
         assert runs.prune_runs(con, KEEP_RUNS + 5) == 1
     assert db.con.execute("SELECT job, due_ts, state FROM job_runs").fetchall() == [("tick", 10, "missed")]
     with pytest.raises(sqlite3.IntegrityError), db.write() as con:

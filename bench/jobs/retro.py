@@ -1,0 +1,137 @@
+"""The retro-scan of one symbol over a year with the shipped configuration."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench import data
+from bench.measure import Row, Scale, apart, cpu, peak_mb, side_by_side
+from core.engine import compiled, retro
+from core.engine.retro import RetroOptions
+from core.store import candles
+from core.timeframe import DAY, MINUTE
+
+OTHER = "ETH/USDT:USDT"
+PEERS_US = 31.0  # per bar and timeframe: freqtrade and nautilus_trader, one symbol-year
+
+
+class Watch:
+    """CPU seconds spent in some functions of a module while one call runs."""
+
+    def __init__(self, module: Any, *names: str) -> None:
+        self._module, self._names = module, names
+        self.spent: Counter[str] = Counter()
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Do the work with the functions watched."""
+        plain = {name: getattr(self._module, name) for name in self._names}
+        for name, function in plain.items():
+            setattr(self._module, name, self._timed(name, function))
+        try:
+            return work()
+        finally:
+            for name, function in plain.items():
+                setattr(self._module, name, function)
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **settings: Any) -> Any:
+            began = time.process_time()
+            try:
+                return function(*args, **settings)
+            finally:
+                self.spent[name] += time.process_time() - began  # type: ignore[assignment]
+
+        return timed
+
+
+def run(scale: Scale) -> list[Row]:
+    """The whole run, its parts, and how it grows with bars and symbols."""
+    days = scale.pick(data.YEAR, 60)
+    made, number = scale.folder / "retro.db", itertools.count()
+    apart(make, made, days)
+    started = cpu(_compile)
+    scans: dict[str, list[Counter[str]]] = {"whole": [], "half": [], "two": []}
+    end = _end(made)
+
+    def scan(name: str, options: RetroOptions) -> float:
+        path = scale.folder / f"retro{next(number)}.db"
+        path.write_bytes(made.read_bytes())
+        found = _scan(path, options)
+        path.unlink()
+        scans[name].append(found)
+        return float(found["seconds"])
+
+    half = RetroOptions(start=end - days // 2 * DAY, symbols=(data.SYMBOL,))
+    whole, part, two, reading = side_by_side(
+        scale.pick(3, 1),
+        lambda: scan("whole", RetroOptions(symbols=(data.SYMBOL,))),
+        lambda: scan("half", half),
+        lambda: scan("two", RetroOptions(symbols=(data.SYMBOL, OTHER))),
+        lambda: cpu(lambda: _read(made)),
+    )
+    return _rows(scans, whole, part, two, reading, started)
+
+
+def _rows(scans: dict[str, list[Counter[str]]], whole: float, part: float, two: float, reading: float,
+          started: float) -> list[Row]:
+    best = min(scans["whole"], key=lambda found: found["seconds"])
+    n = best["written"]
+    decided, walked, stored = best["decide"], best["_outcomes"], best["_store"]
+    both, writing = decided + stored, stored - walked
+    minutes = best["minutes"]
+    return [
+        Row("one symbol, year, 4 timeframes: arrays to rows", both, "s", "1.5 x reading + 60 us x written",
+            1.5 * reading + 60e-6 * n, 1.0, note=f"{n:,} candidates"),
+        Row("  of it arrays to outcomes", decided + walked, "s", "reading the 1m rows", reading, 1.5,
+            note=f"decide {decided:.2f} s, lifecycle {walked:.3f} s"),
+        Row("  of it writing, per candidate", 1e6 * writing / n, "us", limit=60, note="signal, trade and events"),
+        Row("  whole run, per minute bar", 1e6 * whole / minutes, "us", "freqtrade, nautilus_trader (published)",
+            PEERS_US, 5, at_least=True, note=f"{whole:.2f} s with reading and resampled bars there"),
+        Row("  memory of the whole run", peak_mb(), "MB", limit=1024),
+        Row("  whole against half a year, per bar", whole / 2 / part, "x", limit=1.15, note="1 = linear in bars"),
+        Row("  two symbols against one", two / 2 / whole, "x", limit=1.15, note="1 = linear in symbols"),
+        Row("  start-up and compilation, once", started, "s", note="imports numba; with its cache on disk"),
+    ]
+
+
+def make(path: Path, days: int) -> None:
+    """Make the file with two symbols and all their timeframes."""
+    ctx = data.context(path, data.shipped())
+    for symbol in (data.SYMBOL, OTHER):
+        data.fill(ctx, symbol, data.minutes(symbol, days), derived=True)
+    ctx.db.checkpoint()
+    ctx.db.close()
+
+
+def _compile() -> None:
+    # What the first scan of a process pays: numba, and machine code made or read from the cache.
+    compiled.kernels()
+    compiled.lifecycle()
+
+
+def _scan(path: Path, options: RetroOptions) -> Counter[str]:
+    ctx = data.context(path, data.shipped())
+    watch = Watch(retro, "decide", "_outcomes", "_store")
+    found: Counter[str] = Counter()
+    found["seconds"] = cpu(lambda: found.update(watch.run(lambda: retro.run(ctx, options))))  # type: ignore[assignment]
+    found["minutes"] = ctx.db.con.execute(
+        "SELECT count(*) FROM candles WHERE symbol = ? AND timeframe = '1m'", (data.SYMBOL,)).fetchone()[0]
+    ctx.db.close()
+    return found + watch.spent
+
+
+def _read(path: Path) -> None:
+    ctx = data.context(path, data.shipped())
+    row = candles.series(ctx.db.con, data.EXCHANGE)[data.SYMBOL, "1m"]
+    candles.load(ctx.db.con, row.id, MINUTE, 0, 1 << 60)
+    ctx.db.close()
+
+
+def _end(path: Path) -> int:
+    ctx = data.context(path, data.shipped())
+    frontier = candles.stretches(ctx.db.con, data.EXCHANGE)[data.SYMBOL][-1].frontier
+    ctx.db.close()
+    return frontier
