@@ -23,7 +23,7 @@ from core.signals.indicators import Indicators
 from core.store import candles, signals
 from core.store.candles import Series, Stretch, Symbol
 from core.trades.arrays import empty_states, pack_orders, unpack_states
-from core.trades.lifecycle import MINUTE, Order, State
+from core.trades.lifecycle import MINUTE, Order, State, delist
 
 Progress = Callable[[int, int], None]
 
@@ -188,7 +188,12 @@ def _outcomes(ctx: Context, part: _Part, bars: Bars, orders: list[Order], terms:
     out = empty_states(len(orders))
     walk_many = compiled.lifecycle(_cache(ctx)).walk_many
     walk_many(packed, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out)
-    return unpack_states(out)
+    ended = part.one_minute.ended_ts
+    if ended is None:
+        return unpack_states(out)
+    with ctx.db.lock:  # the exchange no longer lists it: what is open ends there, as it does live (rule 25)
+        close = candles.price_at(ctx.db.con, part.one_minute.id, ended + 1) or 0.0
+    return [delist(state, order, ended, close) for state, order in zip(unpack_states(out), orders, strict=True)]
 
 
 def _cache(ctx: Context) -> Path:

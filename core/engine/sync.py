@@ -43,7 +43,7 @@ def sync(ctx: Context, now: int, deadline: float) -> Synced:
     while todo and ctx.clock.monotonic() <= deadline:
         todo = _round(ctx, exchange, todo, until, now, done)
     _delisted(ctx, exchange, done, now)
-    _funding(ctx, exchange, now, done)
+    _funding(ctx, exchange, exchange.now(), done)
     return done
 
 

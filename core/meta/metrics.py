@@ -18,10 +18,11 @@ from core.trades.performance import WEEK, wilson
 BINS = 10
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 TINY = 1e-12
+MIN_BLOCKS = 5  # below this a draw that holds one block alone is too likely
 
 
 class Interval(NamedTuple):
-    """A mean and its interval; low and high are NaN below two blocks."""
+    """A mean and its interval; low and high are NaN below MIN_BLOCKS blocks."""
 
     mean: float
     low: float
@@ -170,7 +171,7 @@ def block_bootstrap_mean(values: Floats, t0: Ints, block: int = WEEK, reps: int 
     if not np.all(np.isfinite(values)):
         raise DataError("values of a mean must be finite")
     sums, counts = block_sums(values, t0, block)
-    if len(sums) < 2:
+    if len(sums) < MIN_BLOCKS:
         return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
     mean, error = (float(v) for v in _ratio(sums, counts))
     if error <= 0.0:

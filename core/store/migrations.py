@@ -107,7 +107,18 @@ CREATE VIEW trade_events AS
     FROM events e JOIN signals g ON g.n = e.signal;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first schema", _FIRST),)
+# What governed decisions from promoted_ts on (rule 32); model NULL = none. A model may come back, so that the
+# history is a table of its own; promoted_ts and retired_ts of `models` mirror its newest entry.
+_PROMOTIONS = """
+CREATE TABLE promotions (
+    n INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('meta', 'thresholds', 'drift')),
+    model TEXT REFERENCES models (id), promoted_ts INTEGER NOT NULL, ts INTEGER NOT NULL,
+    who TEXT NOT NULL, why TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '{}') STRICT;
+CREATE TRIGGER trials_stay BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'the trial log only grows'); END;
+CREATE TRIGGER trials_keep BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the trial log only grows'); END;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (("first schema", _FIRST), ("promotion history", _PROMOTIONS))
 
 
 def migrate(con: sqlite3.Connection) -> int:

@@ -12,8 +12,12 @@ from typing import Any, NamedTuple
 from core.cli.app import main
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {"scheduler_run": ["scheduler_run.py"], "download_data": ["download_data.py"], "retro_scan": ["retro_scan.py"],
-           "core": ["-m", "core"]}
+SCRIPTS = {
+    "scheduler_run": ["scheduler_run.py"],
+    "download_data": ["download_data.py"],
+    "retro_scan": ["retro_scan.py"],
+    "core": ["-m", "core"],
+}
 
 # One coin on one timeframe, with admission loose enough that six hours hold plans of all kinds.
 CONFIG = """
@@ -66,8 +70,9 @@ def call(door: str, *args: object) -> Answer:
 def run(door: str, *args: object, cwd: Path = ROOT) -> Answer:
     """A door as its users start it."""
     script = [str(ROOT / part) if part.endswith(".py") else part for part in SCRIPTS[door]]
-    done = subprocess.run([sys.executable, *script, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=120,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, *script, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

@@ -31,7 +31,9 @@ def change(db: Path, sql: str) -> None:
     con.close()
 
 
-@pytest.mark.parametrize("args", [["status"], ["inspect"], ["analyze"], ["reconcile"], ["scan"], ["init-db"], ["check-config"]])
+@pytest.mark.parametrize(
+    "args", [["status"], ["inspect"], ["analyze"], ["reconcile"], ["scan"], ["init-db"], ["check-config"]]
+)
 def test_json_is_one_object_and_nothing_else_on_standard_output(args: list[str], own: Demo) -> None:
     answer = doors.call("core", *args, *own.where, "--json")
     assert answer.code == 0, answer.err
@@ -76,11 +78,14 @@ def test_why_explains_a_refusal_with_both_numbers_and_the_key_that_sets_them(dem
 
 
 def test_why_tells_the_plan_and_what_happened_since(demo: Demo) -> None:
-    row = rows(demo.db, "SELECT g.*, t.* FROM signals g JOIN trades t ON t.signal_id = g.id "
-                        "WHERE t.pnl_pct IS NOT NULL AND g.verdict = 'pass' ORDER BY n LIMIT 1")[0]
+    row = rows(
+        demo.db,
+        "SELECT g.*, t.* FROM signals g JOIN trades t ON t.signal_id = g.id "
+        "WHERE t.pnl_pct IS NOT NULL AND g.verdict = 'pass' ORDER BY n LIMIT 1",
+    )[0]
     found = doors.call("core", "why", row["id"], *demo.where, "--json").json
     assert found["trade"]["status"] == row["status"] and found["signal"]["id"] == row["id"]
-    assert [e["event"] for e in found["events"]][0] == "FILL"
+    assert found["events"][0]["event"] == "FILL"
     text = doors.call("core", "why", row["id"], *demo.where).out
     assert f"{row['status']} by " in text and f"{row['pnl_usd']:+.2f} USD" in text and row["rationale"] in text
     assert "PASS: admitted; ungated, since no model has judged it" in text
@@ -89,7 +94,14 @@ def test_why_tells_the_plan_and_what_happened_since(demo: Demo) -> None:
 
 def test_why_takes_full_ids_short_ids_and_unique_beginnings(demo: Demo) -> None:
     row = rows(demo.db, "SELECT id, short_id FROM signals ORDER BY n LIMIT 1")[0]
-    for given in (row["id"], row["short_id"], "#" + row["short_id"], row["short_id"].lower(), row["short_id"][:5], row["id"][:-1]):
+    for given in (
+        row["id"],
+        row["short_id"],
+        "#" + row["short_id"],
+        row["short_id"].lower(),
+        row["short_id"][:5],
+        row["id"][:-1],
+    ):
         assert doors.call("core", "why", given, *demo.where, "--json").json["signal"]["id"] == row["id"], given
     many = doors.call("core", "why", row["id"].partition(":")[0], *demo.where)
     assert many.code == 1 and "may mean #" in many.err and "write more of it" in many.err
@@ -132,7 +144,9 @@ def test_analyze_writes_every_finished_trade_as_csv(demo: Demo, tmp_path: Path) 
     answer = doors.call("core", "analyze", "--csv", target, *demo.where, "--json")
     written = list(csv.DictReader(target.open()))
     stored = rows(demo.db, "SELECT signal_id, pnl_pct FROM trades WHERE closed_ts IS NOT NULL")
-    assert {r["id"]: r["pnl_pct"] for r in written} == {r["signal_id"]: "" if r["pnl_pct"] is None else str(r["pnl_pct"]) for r in stored}
+    assert {r["id"]: r["pnl_pct"] for r in written} == {
+        r["signal_id"]: "" if r["pnl_pct"] is None else str(r["pnl_pct"]) for r in stored
+    }
     assert answer.json["sections"]
     shown = doors.call("core", "analyze", "--csv", "-", *demo.where)
     assert len(list(csv.DictReader(io.StringIO(shown.out)))) == len(written)
@@ -170,7 +184,9 @@ def test_backup_is_a_working_copy_and_never_overwrites(demo: Demo, tmp_path: Pat
 def test_import_candles_takes_a_csv_and_names_what_it_refuses(demo: Demo, tmp_path: Path) -> None:
     good, bad = tmp_path / "BTCUSDT-1m.csv", tmp_path / "ETHUSDT-1m.csv"
     begin = 1_704_067_200_000
-    good.write_text("ts,open,high,low,close,volume\n" + "".join(f"{begin + i * 60_000},100,101,99,100.5,3\n" for i in range(600)))
+    good.write_text(
+        "ts,open,high,low,close,volume\n" + "".join(f"{begin + i * 60_000},100,101,99,100.5,3\n" for i in range(600))
+    )
     db = tmp_path / "i.db"
     answer = doors.call("core", "import-candles", good, "--config", demo.config, "--db", db, "--json")
     assert answer.code == 0 and answer.json["rows"] >= 600, answer.err

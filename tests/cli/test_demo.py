@@ -35,7 +35,16 @@ def test_alerts_appear_and_a_summary_ends_the_run(demo: Demo) -> None:
 def test_a_finished_run_goes_on_at_its_end_and_has_nothing_left_to_do(own: Demo) -> None:
     answer = doors.call("scheduler_run", *AGAIN, *own.where, "--json")
     assert answer.code == 0, answer.err
-    assert {"candles", "candidates", "signals", "trades_opened", "trades_closed", "alerts_sent", "job_runs", "seconds"} <= set(answer.json)
+    assert {
+        "candles",
+        "candidates",
+        "signals",
+        "trades_opened",
+        "trades_closed",
+        "alerts_sent",
+        "job_runs",
+        "seconds",
+    } <= set(answer.json)
     assert doors.call("core", "diff", own.db, own.db.parent / "own.db").code == 0
     assert "goes on where it stopped" in doors.call("scheduler_run", *AGAIN, *own.where).out
 
@@ -72,12 +81,15 @@ def test_real_candles_never_go_into_a_demos_file(door: str, args: list[str], own
     assert answer.code == 1 and "holds a replayed market" in answer.err
 
 
-@pytest.mark.parametrize(("args", "says"), [
-    (["--start", "2031-01-01", "--span", "1d"], "the run would start at 2031-01-01 00:00Z, but the candles"),
-    (["--span", "2000w"], "after the candles do"),
-    (["--span", "1d", "--skip", "2031-01-01", "2031-01-02"], "--skip lies outside the run"),
-    (["--candles", "/no/such/folder", "--span", "1d"], "no such folder"),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--start", "2031-01-01", "--span", "1d"], "the run would start at 2031-01-01 00:00Z, but the candles"),
+        (["--until", "2031-01-01"], "after the candles do"),
+        (["--span", "1d", "--skip", "2031-01-01", "2031-01-02"], "--skip lies outside the run"),
+        (["--candles", "/no/such/folder", "--span", "1d"], "no such folder"),
+    ],
+)
 def test_a_window_outside_the_market_is_refused(args: list[str], says: str, demo: Demo, tmp_path: Path) -> None:
     answer = doors.call("scheduler_run", "--demo", *args, "--config", demo.config, "--db", tmp_path / "x.db")
     assert answer.code == 1 and says in answer.err and "Traceback" not in answer.err

@@ -34,7 +34,9 @@ def january() -> Iterator[str]:
     server.stop()
 
 
-def test_a_download_says_first_what_it_takes_and_the_same_command_finds_nothing_left(january: str, tmp_path: Path) -> None:
+def test_a_download_says_first_what_it_takes_and_the_same_command_finds_nothing_left(
+    january: str, tmp_path: Path
+) -> None:
     args = ("download_data", "--config", config(tmp_path, january), "--start", "2024-01-03", "--end", "2024-01-05")
     first = doors.call(*args)
     assert first.code == 0, first.err
@@ -46,7 +48,9 @@ def test_a_download_says_first_what_it_takes_and_the_same_command_finds_nothing_
 
 
 def test_an_unreachable_exchange_is_one_clear_line(tmp_path: Path) -> None:
-    answer = doors.call("download_data", "--config", config(tmp_path, NOBODY), "--start", "2024-01-03", "--end", "2024-01-05")
+    answer = doors.call(
+        "download_data", "--config", config(tmp_path, NOBODY), "--start", "2024-01-03", "--end", "2024-01-05"
+    )
     assert answer.code == 1
     errors = [line for line in answer.err.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "bitget does not answer" in errors[0] and "run the same command again" in errors[0]
@@ -108,7 +112,12 @@ def test_test_alert_finds_the_chat_where_none_is_set(bot: BotApi, tmp_path: Path
     path = config(tmp_path, NOBODY, telegram("", bot.url))
     nobody = doors.call("core", "test-alert", "--config", path)
     assert nobody.code == 1 and "nobody has written to the bot" in nobody.out
-    bot.updates = [{"update_id": 1, "message": {"message_id": 1, "date": 1, "chat": {"id": 77, "type": "private", "first_name": "Ada"}}}]
+    bot.updates = [
+        {
+            "update_id": 1,
+            "message": {"message_id": 1, "date": 1, "chat": {"id": 77, "type": "private", "first_name": "Ada"}},
+        }
+    ]
     found = doors.call("core", "test-alert", "--config", path)
     assert found.code == 1 and "77  Ada" in found.out and 'notify.telegram.chat_id: "77"' in found.out
     assert bot.messages == [] and TOKEN not in found.out + found.err

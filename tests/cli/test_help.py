@@ -55,7 +55,8 @@ def test_every_command_leads_to_a_function() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
 @pytest.mark.parametrize("door", [["scheduler_run"], ["download_data"], ["retro_scan"], ["core"], ["core", "why"]])
 def test_help_loads_nothing_heavy_and_stays_small(door: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", PROBE, *door], cwd=doors.ROOT, capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *door], cwd=doors.ROOT, capture_output=True, text=True, check=True
+    )
     assert "CODE 0 HEAVY []" in done.stdout
     assert int(done.stdout.rpartition("KB ")[2]) < 60_000

@@ -70,11 +70,19 @@ def test_what_the_stream_cannot_encode_is_replaced_not_fatal() -> None:
 
 def test_tables_align_numbers_to_the_right() -> None:
     assert table(("table", "rows"), [("signals", 12), ("ohlcv", 1234567)]) == [
-        "table         rows", "-------  ---------", "signals         12", "ohlcv    1,234,567"]
+        "table         rows",
+        "-------  ---------",
+        "signals         12",
+        "ohlcv    1,234,567",
+    ]
 
 
 def test_values_json_has_no_word_for_become_null() -> None:
-    assert plain({"a": float("nan"), "b": (1, float("inf")), 3: {"c": True}}) == {"a": None, "b": [1, None], "3": {"c": True}}
+    assert plain({"a": float("nan"), "b": (1, float("inf")), 3: {"c": True}}) == {
+        "a": None,
+        "b": [1, None],
+        "3": {"c": True},
+    }
 
 
 def test_sizes_are_told_in_a_fitting_unit() -> None:

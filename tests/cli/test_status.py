@@ -32,7 +32,18 @@ def test_status_says_in_about_ten_lines_what_goes_on(demo: Demo) -> None:
     answer = doors.call("core", "status", *demo.where)
     lines = answer.out.splitlines()
     assert answer.code == 0 and answer.err == "" and len(lines) == 11
-    for name in ("Daemon", "Candles", "Exchange", "Timeframes", "Plans", "Today", "Alerts", "Outbox", "File", "Last error"):
+    for name in (
+        "Daemon",
+        "Candles",
+        "Exchange",
+        "Timeframes",
+        "Plans",
+        "Today",
+        "Alerts",
+        "Outbox",
+        "File",
+        "Last error",
+    ):
         assert any(line.startswith(name) for line in lines), name
     assert "not running" in answer.out and "2024-01-05 05:59Z" in answer.out and "replayed market" in answer.out
 
@@ -43,8 +54,9 @@ def test_status_as_json_holds_the_same_facts(demo: Demo) -> None:
     assert found["today"]["bars"] == 72  # 5m bars decided since midnight
     today = found["today"]
     assert today["bars"] >= today["candidates"] >= today["admitted"] >= today["passed"] >= today["filled"]
-    assert found["timeframes"] == [{"timeframe": "5m", "live": 1, "symbols": 1, "bars": None, "needed": None,
-                                    "live_at": None, "text": "5m live"}]
+    assert found["timeframes"] == [
+        {"timeframe": "5m", "live": 1, "symbols": 1, "bars": None, "needed": None, "live_at": None, "text": "5m live"}
+    ]
 
 
 def test_status_names_the_daemon_that_holds_the_lock(own: Demo) -> None:
@@ -55,7 +67,9 @@ def test_status_names_the_daemon_that_holds_the_lock(own: Demo) -> None:
 @pytest.mark.covers("rule 5")
 def test_a_timeframe_not_warm_yet_is_shown_as_warming_up(tmp_path: Path) -> None:
     config, db = doors.write_config(tmp_path), tmp_path / "w.db"
-    run = doors.call("scheduler_run", "--demo", "--span", "5m", "--history", "1d", "--config", config, "--db", db, "--json")
+    run = doors.call(
+        "scheduler_run", "--demo", "--span", "5m", "--history", "1d", "--config", config, "--db", db, "--json"
+    )
     assert run.code == 0, run.err
     answer = doors.call("core", "status", "--config", config, "--db", db)
     # Blocks of 128 bars of 5m begin at 02:40 here. One whole block, then 300 bars: the last opens at 14:15.
@@ -72,7 +86,9 @@ def test_the_promised_bar_is_the_first_that_decide_takes(tf: str, late: int, nee
     first = -(-start // size) * size
     ts = np.arange(first, first + 1500 * size, size, dtype=np.int64)
     flat = np.ones(len(ts))
-    found = first_complete(Bars(size, ts, flat, flat, flat, flat, flat, np.ones(len(ts), dtype=np.int64)), start, need, 0)
+    found = first_complete(
+        Bars(size, ts, flat, flat, flat, flat, flat, np.ones(len(ts), dtype=np.int64)), start, need, 0
+    )
     assert needed == found + 1
     assert live_at == int(ts[found]) + 2 * size  # rule 30: the first decision after the tick that found it warm
     assert bars in (stored, stored - 1)  # a cut first bucket does not count
@@ -86,7 +102,16 @@ def state(**changes: Any) -> dict[str, Any]:
 
 def day(**changes: Any) -> Funnel:
     """A day without anything, changed."""
-    values = {"day": DAY_1, "bars": 288, "candidates": 0, "admitted": 0, "passed": 0, "filled": 0, "ungated": 0, "late": 0}
+    values = {
+        "day": DAY_1,
+        "bars": 288,
+        "candidates": 0,
+        "admitted": 0,
+        "passed": 0,
+        "filled": 0,
+        "ungated": 0,
+        "late": 0,
+    }
     return Funnel(**{**values, **changes})
 
 
@@ -94,20 +119,39 @@ LIVE = [Warmth("5m", 3, 3)]
 COLD = [Warmth("5m", 0, 3, 210, 475, DAY_1)]
 
 
-@pytest.mark.parametrize(("today", "warmth", "facts", "says"), [
-    (day(), LIVE, state(alerts={"sent": {"signal": 2, "closed": 1}}), "sent today: 1 closed, 2 signal"),
-    (day(passed=1), LIVE, state(alerts={"waiting": 1, "trouble": "Telegram cannot be reached"}), "1 alert waits to go out (Telegram"),
-    (day(), LIVE, state(down_since=DAY_1), "the exchange has not answered since 2024-01-05 00:00Z"),
-    (day(bars=0), COLD, state(), "no timeframe is live yet; 5m warming up, 210 of 475 bars, live at about 2024-01-05"),
-    (day(bars=0), LIVE, state(running=False), "the daemon is not running"),
-    (day(bars=0), LIVE, state(), "no live bar has closed yet today"),
-    (day(), LIVE, state(), "no setup appeared in 288 bars, which is usual"),
-    (day(candidates=9, fell_out=Counter(cost_r=6, sl_touched=3)), LIVE, state(),
-     "of 9 candidates none passed: 6 cost too much of their stop distance, 3 had touched their stop"),
-    (day(candidates=2, passed=2, ungated=2), LIVE, state(), "notify.telegram.send_ungated: true sends each"),
-    (day(candidates=2, passed=2, late=2), LIVE, state(), "so late that a summary tells them"),
-])
-def test_the_reason_for_silence_is_given_in_words(today: Funnel, warmth: list[Warmth], facts: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(
+    ("today", "warmth", "facts", "says"),
+    [
+        (day(), LIVE, state(alerts={"sent": {"signal": 2, "closed": 1}}), "sent today: 1 closed, 2 signal"),
+        (
+            day(passed=1),
+            LIVE,
+            state(alerts={"waiting": 1, "trouble": "Telegram cannot be reached"}),
+            "1 alert waits to go out (Telegram",
+        ),
+        (day(), LIVE, state(down_since=DAY_1), "the exchange has not answered since 2024-01-05 00:00Z"),
+        (
+            day(bars=0),
+            COLD,
+            state(),
+            "no timeframe is live yet; 5m warming up, 210 of 475 bars, live at about 2024-01-05",
+        ),
+        (day(bars=0), LIVE, state(running=False), "the daemon is not running"),
+        (day(bars=0), LIVE, state(), "no live bar has closed yet today"),
+        (day(), LIVE, state(), "no setup appeared in 288 bars, which is usual"),
+        (
+            day(candidates=9, fell_out=Counter(cost_r=6, sl_touched=3)),
+            LIVE,
+            state(),
+            "of 9 candidates none passed: 6 cost too much of their stop distance, 3 had touched their stop",
+        ),
+        (day(candidates=2, passed=2, ungated=2), LIVE, state(), "notify.telegram.send_ungated: true sends each"),
+        (day(candidates=2, passed=2, late=2), LIVE, state(), "so late that a summary tells them"),
+    ],
+)
+def test_the_reason_for_silence_is_given_in_words(
+    today: Funnel, warmth: list[Warmth], facts: dict[str, Any], says: str
+) -> None:
     assert says in funnel.silence(CFG, today, warmth, facts)
 
 

@@ -31,7 +31,7 @@ def groups(root: Path) -> list[tuple[str, list[Path]]]:
     core = root / "core"
     known = {core / name for name in ROOMS}
     others = sorted(p for p in core.iterdir() if p.is_dir() and p not in known and any(p.rglob("*.py")))
-    found = [("doors", sorted(root.glob("*.py")) + [core / "__main__.py"])]
+    found = [("doors", [*sorted(root.glob("*.py")), core / "__main__.py"])]
     found += [(room.name, _modules(room)) for room in [*others, *(core / name for name in ROOMS)] if room.is_dir()]
     return [*found, ("ground", sorted(p for p in core.glob("*.py") if p.name != "__main__.py"))]
 

@@ -195,9 +195,19 @@ def test_a_step_of_the_clock_sets_the_jobs_anew(ctx: Context, monkeypatch: pytes
     wall = Wall()
     ctx.clock = wall
     runs: list[int] = []
-    scheduler = Scheduler(ctx, [often(lambda due: runs.append(due) or 0)])
+
+    def note(due: int) -> int:
+        runs.append(due)
+        return 0
+
+    scheduler = Scheduler(ctx, [often(note)])
     honest, sets = scheduler._set_jobs, []
-    monkeypatch.setattr(scheduler, "_set_jobs", lambda: (sets.append(1), honest()))
+
+    def counted() -> None:
+        sets.append(1)
+        honest()
+
+    monkeypatch.setattr(scheduler, "_set_jobs", counted)
     scheduler.start()
     stop = threading.Event()
     thread = threading.Thread(target=scheduler.run_until, args=(stop,))

@@ -47,7 +47,10 @@ def test_every_signal_has_exactly_one_trade_the_refused_ones_too(text: str, warm
 def test_running_every_stage_twice_a_minute_changes_nothing(warm: Path, tmp_path: Path) -> None:
     for name, again in (("a.db", False), ("b.db", True)):
         with Rig(copy(warm, tmp_path / name), cfg=harness.config(TWO), now=BEGIN) as rig:
-            rig.go(60, lambda runs, rig=rig, again=again: rig.tick() if again else None)
+            for _ in range(60):
+                rig.go(1)
+                if again:
+                    rig.tick()
             told = rig.rows("SELECT key FROM alerts ORDER BY id")
             counts = rig.rows("SELECT * FROM counts ORDER BY 1, 2, 3, 4, 5")
         if name == "a.db":

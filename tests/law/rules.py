@@ -29,14 +29,14 @@ PURE = ("core/signals/", "core/trades/", "core/meta/", "core/notify/messages.py"
         "core/market/candle_gate.py", "core/market/generated.py", "core/engine/frontier.py", "core/candles.py",
         "core/errors.py")
 NOT_PURE = ("core/meta/registry.py",)
-HARMLESS = {"__future__", "bisect", "collections", "dataclasses", "decimal", "enum", "fractions", "functools", "heapq",
-            "html", "itertools", "math", "numbers", "operator", "re", "statistics", "string", "textwrap", "types",
-            "typing", "warnings", "zlib"}
+HARMLESS = {"__future__", "bisect", "collections", "contextlib", "dataclasses", "decimal", "enum", "fractions",
+            "functools", "hashlib", "heapq", "html", "itertools", "json", "math", "numbers", "operator", "re",
+            "statistics", "string", "textwrap", "types", "typing", "warnings", "zlib"}
 PURE_IMPORTS = HARMLESS | {"numpy"}
 MATHS = {"scipy", "sklearn", "xgboost"}  # in core/meta alone, and inside functions
-# `datetime` only turns ms into a month or a clock time for display; the setups are found by pkgutil; of
-# `sys` the gate takes float_info.
-EXTRA = {"core/market/candle_gate.py": {"sys"},
+# `datetime` only turns ms into a month or a clock time for display; the setups are found by pkgutil; of `sys`
+# the gate takes float_info, and the model keeps scikit-learn and pandas out of xgboost's import.
+EXTRA = {"core/market/candle_gate.py": {"sys"}, "core/meta/model.py": {"sys"},
          "core/trades/performance.py": {"datetime"}, "core/notify/text.py": {"datetime"},
          "core/notify/messages.py": {"datetime"}, "core/signals/setups/__init__.py": {"importlib", "pkgutil"}}
 
@@ -128,10 +128,10 @@ def impure(found: Iterable[Module]) -> Iterator[str]:
             allowed = top in PURE_IMPORTS or top in EXTRA.get(m.path, ()) or (top in MATHS and "/meta/" in m.path)
             if top != "core" and not allowed:
                 yield f"{where(m, node)}: a pure room imports {name}"
-        for node, name in calls(m):
+        for call, name in calls(m):
             if name in ("open", "print", "input", "breakpoint", "__import__") or name.startswith(
                     ("np.load", "np.save", "np.fromfile", "np.memmap", "np.genfromtxt", "np.loadtxt")):
-                yield f"{where(m, node)}: a pure room calls {name}"
+                yield f"{where(m, call)}: a pure room calls {name}"
 
 
 _NOW = re.compile(r"(^|\.)(datetime|date)\.(now|today|utcnow)$")
@@ -148,15 +148,15 @@ def clock_and_chance(found: Iterable[Module]) -> Iterator[str]:
         for node, name in imports(m):
             if name in ("time", "secrets", "uuid"):
                 yield f"{where(m, node)}: imports {name}"
-        for node, name in calls(m):
-            seeded = bool(node.args or node.keywords)
+        for call, name in calls(m):
+            seeded = bool(call.args or call.keywords)
             bare = name.rpartition(".")[2] in ("Random", "default_rng") and not seeded
             if _NOW.search(name) or _OS_CHANCE.match(name) or _MODULE_CHANCE.match(name) or bare:
-                yield f"{where(m, node)}: calls {name}"
+                yield f"{where(m, call)}: calls {name}"
             if name.endswith("SystemRandom"):
-                yield f"{where(m, node)}: calls {name}"
+                yield f"{where(m, call)}: calls {name}"
             if name in ("time.time", "time.sleep", "time.monotonic", "time.time_ns", "time.perf_counter"):
-                yield f"{where(m, node)}: calls {name}"
+                yield f"{where(m, call)}: calls {name}"
 
 
 # Errors, SQL, harm

@@ -60,7 +60,8 @@ def test_clean_twin_prose_is_not_sql() -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "import pickle\n", "from joblib import load\n", "x = eval('1')\n", "exec('x = 1')\n", "import yaml\nyaml.load('x')\n",
+    "import pickle\n", "from joblib import load\n", "x = eval('1')\n", "exec('x = 1')\n",
+    "import yaml\nyaml.load('x')\n",
     "import subprocess\nsubprocess.run('ls', shell=True)\n", "import os\nos.system('ls')\n",
     "import numpy as np\nnp.load('x', allow_pickle=True)\n",
 ])

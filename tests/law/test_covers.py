@@ -36,6 +36,7 @@ def test_markers_stand_in_test_files_only() -> None:
 
 
 def test_planted_flaws_a_wrong_name_and_no_name_are_seen() -> None:
-    toy = module("tests/toy/test_x.py", "import pytest\n@pytest.mark.covers('rule 99', *NAMES)\ndef test_x():\n    pass\n")
+    text = "import pytest\n@pytest.mark.covers('rule 99', *NAMES)\ndef test_x():\n    pass\n"
+    toy = module("tests/toy/test_x.py", text)
     assert [name for name, _ in covers.marks(toy)] == ["rule 99", "?"]
     assert covers.covered([module("tests/toy/test_y.py", "def test_y():\n    pass\n")]) == {}

@@ -84,7 +84,8 @@ def test_planted_flaw_a_pure_room_that_reaches_out_is_caught(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "import time\n", "from datetime import datetime\nx = datetime.now()\n", "import datetime\nx = datetime.date.today()\n",
+    "import time\n", "from datetime import datetime\nx = datetime.now()\n",
+    "import datetime\nx = datetime.date.today()\n",
     "import random\nx = random.random()\n", "import random\nx = random.Random()\n",
     "import numpy as np\nx = np.random.default_rng()\n", "import numpy as np\nx = np.random.normal()\n",
     "import os\nx = os.urandom(4)\n", "import uuid\n",

@@ -58,5 +58,5 @@ def test_planted_flaws_are_caught_and_clean_twins_pass() -> None:
         assert len(list(rules.unannotated([module("core/toy.py", bare)]))) == 1, bare
     method = "class A:\n    def f(self, x: int, *a: int, **k: int) -> None: ..."
     assert list(rules.unannotated([module("core/toy.py", method)])) == []
-    undescribed = module("core/toy.py", 'def f() -> None:\n    pass\nclass A:\n    """A."""\n    def g(self) -> None:\n        pass\n')
-    assert sum(text is None for _, _, text in rules.public(undescribed)) == 3
+    bare = 'def f() -> None:\n    pass\nclass A:\n    """A."""\n    def g(self) -> None:\n        pass\n'
+    assert sum(text is None for _, _, text in rules.public(module("core/toy.py", bare))) == 3
