@@ -1,4 +1,4 @@
-"""One job in this process: `python -m bench.worker NAME FOLDER [--quick] [--no-peers]`, rows as JSON on the last line."""
+"""One job in this process: `python -m bench.worker NAME FOLDER`; prints its rows as JSON on the last line."""
 
 import argparse
 import importlib

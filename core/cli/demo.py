@@ -140,7 +140,9 @@ def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stag
     bar = Bar(out.err, clock, "history", "minutes")
     with stopping.on_signals("the running stage is finished first") as stop:
         ticker = Ticker(cfg, db, stage, out, bar, stop.is_set)
-        found = demo.run(cfg, db, options, stage, console=out.people.as_text(), progress=bar, stopping=ticker)
+        found = demo.run(
+            cfg, db, options, stage, console=out.people.as_text(), progress=bar, stopping=ticker, wait=stop.wait
+        )
         stopped = stop.is_set()
     out.err.clear()
     out.result(found)

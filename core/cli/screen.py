@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO, cast
+from typing import Any, ClassVar, TextIO, cast
 
 _PAINT = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
@@ -15,9 +15,10 @@ class Screen:
     Whatever else is written clears that line first. In a pipe there is no such line.
     """
 
+    drawn_by: ClassVar["Screen | None"] = None  # output and errors may share one terminal
+
     def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
         self._stream = stream
-        self._drawn = False
         self.tty = stream.isatty()
         self.colour = self.tty and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
@@ -35,8 +36,9 @@ class Screen:
         return cast(TextIO, self)
 
     def write(self, text: str) -> int:
-        """Write text as it is, after clearing the drawn line."""
-        self.clear()
+        """Write text as it is, after clearing the drawn line, whichever screen of the terminal drew it."""
+        if Screen.drawn_by is not None:
+            Screen.drawn_by.clear()
         return self._stream.write(_writable(text, self.encoding))
 
     def flush(self) -> None:
@@ -54,13 +56,14 @@ class Screen:
             width = _width(self._stream)
             self._stream.write("\r\x1b[K" + _writable(text[: width - 1], self.encoding))
             self._stream.flush()
-            self._drawn = True
+            Screen.drawn_by = self
 
     def clear(self) -> None:
         """Take the drawn line away."""
-        if self._drawn:
+        if Screen.drawn_by is self:
             self._stream.write("\r\x1b[K")
-            self._drawn = False
+            self._stream.flush()
+            Screen.drawn_by = None
 
     def paint(self, text: str, *styles: str) -> str:
         """`text` in colour where colours are wanted."""

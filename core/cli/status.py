@@ -1,8 +1,5 @@
 """`status`: ten lines on what the daemon does, what is open, and why nothing was sent today."""
 
-import fcntl
-import json
-import os
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +9,7 @@ from core.cli import funnel, opening, warmup
 from core.cli.screen import Out, counted, size
 from core.engine.context import Context
 from core.store import candles, reports, runs
+from core.store.lock import holder
 from core.timeframe import DAY, HOUR, MINUTE, floor, show_span, show_time
 
 STALE = 5 * MINUTE  # a finished minute older than this is worth a colour
@@ -27,21 +25,6 @@ def run(args: Namespace, out: Out) -> int:
     for line in lines(facts, out):
         out.say(line)
     return 0
-
-
-def holder(path: Path) -> str | None:
-    """Who holds the writer's lock of a database, or None. Never waits, and never takes the lock."""
-    try:
-        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _named(os.pread(fd, 400, 0).decode("utf-8", "replace"))
-    finally:
-        os.close(fd)
-    return None
 
 
 def gather(ctx: Context) -> dict[str, Any]:
@@ -193,11 +176,3 @@ def _ago(now: int, ts: int) -> str:
 
 def _bytes(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _named(text: str) -> str:
-    try:
-        seen = json.loads(text)
-        return f"{seen['who']}, process {seen['pid']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"

@@ -17,7 +17,7 @@ CLOSED_TOLD_FOR = 2 * DAY
 
 
 def signals(ctx: Context, con: Con, rows: Sequence[Row], now: int) -> None:
-    """Queue the alerts of freshly decided rows: one message per (symbol, direction, minute), late ones in one summary."""
+    """Queue the alerts of fresh rows: one message per (symbol, direction, minute), late ones in one summary."""
     passed = [r for r in rows if r["verdict"] == "pass"]
     late = [r for r in passed if r["late"]]
     if late:
@@ -48,7 +48,7 @@ def closed(ctx: Context, con: Con, n: int, now: int) -> None:
 
 
 def digest(ctx: Context, con: Con, now: int) -> int:
-    """Queue the digest of the last whole UTC day once: what was found, refused and closed without a message of its own."""
+    """Queue the digest of the last whole UTC day once: what was found, refused and closed untold."""
     day = floor(now, DAY) - DAY
     found = reports.day(con, ctx.exchange_id, day, day + DAY)
     if not (found.ungated or found.refused or found.closed):

@@ -6,6 +6,7 @@ from typing import Any
 from core import timeframe
 from core.clock import Clock
 from core.config import Config, config_hash, decision_body
+from core.engine.artifacts import Models
 from core.engine.params import Terms
 from core.market.exchange import Exchange
 from core.signals.kernels import PLAIN, Kernels
@@ -35,6 +36,7 @@ class Context:
     atr_cache: dict[tuple[int, int, int], float] = field(default_factory=dict)
     terms: dict[str, Terms] = field(default_factory=dict)
     unwritten: list[JobRun] = field(default_factory=list)
+    models: Models = field(default_factory=Models)
 
     def __post_init__(self) -> None:
         self.body = decision_body(self.cfg)

@@ -5,7 +5,6 @@ refused teaches as much as what it let through (defect D9).
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from core.candles import Bars, Floats
 from core.engine import compiled, frames
 from core.engine.context import Context
 from core.engine.params import Body
-from core.meta.samples import Samples, build, had_time
+from core.meta import trained
+from core.meta.samples import Flags, Samples, build, had_time
 from core.signals.features import NAMES, VERSION, PlanFacts, needs, table
 from core.store import candles, dataset, signals
 from core.store.dataset import Ended
@@ -28,18 +28,20 @@ from core.store.dataset import Ended
 Progress = Callable[[int, int], None]
 
 _DIRECTIONS = {"long": 1, "short": -1}
-_ADMISSION = ("min_tp_net_pct", "max_cost_r", "max_hole_candles", "evaluation")  # parts of `signals` no label hangs on
+_GATE = ("ev ", "ev_low ", "p ", "p_low ")  # how the gate's own refusals begin
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples and where they come from.
 
-    left_out: how many plans are not among them, by reason. start, end: the window of their decisions, ms.
-    known_by: labels known by then, ms. version: of the features. sha256: of ids, features and results.
+    admitted: whether admission let each pass, whatever the gate said after it; bool (n,). left_out: how many
+    plans are not among them, by reason. start, end: the window of their decisions, ms. known_by: labels known
+    by then, ms. version: of the features. sha256: of ids, features and results.
     """
 
     samples: Samples
+    admitted: Flags
     left_out: Mapping[str, int]
     start: int
     end: int
@@ -50,9 +52,10 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """What a card and a report say of it."""
         return {
-            "samples": len(self.samples), "left_out": dict(self.left_out), "features": len(self.samples.names),
-            "features_version": self.version, "from": timeframe.show_time(self.start),
-            "to": timeframe.show_time(self.end), "known_by": timeframe.show_time(self.known_by), "sha256": self.sha256,
+            "samples": len(self.samples), "admitted": int(self.admitted.sum()), "left_out": dict(self.left_out),
+            "features": len(self.samples.names), "features_version": self.version,
+            "from": timeframe.show_time(self.start), "to": timeframe.show_time(self.end),
+            "known_by": timeframe.show_time(self.known_by), "sha256": self.sha256,
         }
 
 
@@ -79,7 +82,9 @@ def load(ctx: Context, *, start: int | None = None, end: int | None = None, know
     rows, x = _features(ctx, found, left_out, progress)
     samples = _samples(rows, x)
     first = int(samples.t0[0]) if len(samples) else window[0]
-    return Dataset(samples, +left_out, max(window[0], first), window[1], known, VERSION, _sha256(samples))
+    let_in = {row.id for row in rows if row.verdict == "pass" or row.reason.startswith(_GATE)}
+    admitted = np.array([name in let_in for name in samples.ids], np.bool_)
+    return Dataset(samples, admitted, +left_out, max(window[0], first), window[1], known, VERSION, _sha256(samples))
 
 
 def horizon(body: Body, tf: str, max_hold: int) -> int | None:
@@ -97,21 +102,11 @@ def _followed(ctx: Context) -> int:
 
 def _alike(ctx: Context, found: Sequence[Ended], bodies: Mapping[str, Body], left_out: Counter[str]) -> list[Ended]:
     # A plan made under other rules (fees, stops, exits) has a label of another kind.
-    own = {setup: _label_rules(ctx.body, setup) for setup in {row.setup for row in found}}
-    fits = {(mark, setup): _label_rules(bodies.get(mark), setup) == rules
-            for mark in {row.config_hash for row in found} for setup, rules in own.items()}
+    fits = {(mark, setup): mark == ctx.config_hash or not trained.changed(bodies[mark], ctx.body, setup)
+            for mark, setup in {(row.config_hash, row.setup) for row in found}}
     kept = [row for row in found if fits[row.config_hash, row.setup]]
     left_out["made under another configuration"] += len(found) - len(kept)
     return kept
-
-
-def _label_rules(body: Body | None, setup: str) -> str | None:
-    """All of a configuration that decides what becomes of a setup's plan, as text; None where it has none."""
-    if body is None or setup not in body["signals"]["setups"]:
-        return None
-    rules = {name: value for name, value in body["signals"].items() if name not in (*_ADMISSION, "setups")}
-    own = {name: value for name, value in body["signals"]["setups"][setup].items() if name == "params"}
-    return json.dumps([rules, own, body["execution"]], sort_keys=True)
 
 
 def _had_time(found: Sequence[Ended], body: Body, known: int, left_out: Counter[str]) -> list[Ended]:

@@ -82,6 +82,7 @@ def run(
     console: TextIO | None = None,
     progress: Progress | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    wait: Callable[[float], object] | None = None,
 ) -> dict[str, object]:
     """Run the daemon over the window and return the summary. Resumes a run that was stopped or killed."""
     real = SystemClock()
@@ -103,7 +104,8 @@ def run(
             log.warning("%s: %s", symbol, why)
         senders = [ConsoleSender(console or sys.stderr, colour=(console or sys.stderr).isatty())]
         table = jobs.table(ctx, Deliverer(Outbox(db), senders, clock), stopping, deliver_at="10", fill_behind=False)
-        virtual.run(ctx, clock, table, virtual.Plan(stage.until, options.skip, options.speed), real.sleep, stopping)
+        plan = virtual.Plan(stage.until, options.skip, options.speed)
+        virtual.run(ctx, clock, table, plan, wait or real.sleep, stopping)
     finally:
         exchange.close()
         server.stop()

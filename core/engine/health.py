@@ -1,5 +1,7 @@
 """What the daemon tells of itself: the exchange away and back, symbols gone, a clock that is off."""
 
+import logging
+
 from core.engine import announce
 from core.engine.context import Context
 from core.engine.sync import Synced
@@ -9,8 +11,11 @@ from core.store import runs
 from core.store.candles import Con
 from core.timeframe import DAY, MINUTE
 
+log = logging.getLogger(__name__)
+
 TELL_AFTER = 5 * MINUTE
 CLOCK_OFF_MS = 2_000
+LOW_DISK_BYTES = 512 * 2**20
 
 _DOWN = "exchange_down_since"
 _BAN = "banned_until"
@@ -42,6 +47,14 @@ def remember_ban(ctx: Context) -> None:
     if ban != banned_until(ctx):
         with ctx.db.write() as con:
             runs.put(con, _BAN, ban)
+
+
+def watch_disk(ctx: Context, now: int, free: int) -> None:
+    """Warn once a day while there is still room to write the warning. free: bytes left on the file's disk."""
+    if free < LOW_DISK_BYTES:
+        log.warning("the disk is nearly full: %d MB are left", free // 2**20)
+        with ctx.db.write() as con:
+            _tell(ctx, con, f"disk:{now // DAY}", messages.disk_low(free), now)
 
 
 def banned_until(ctx: Context) -> int:

@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 def each_symbol(
     db: Database | None, symbols: Iterable[str], work: Callable[[str], None], failed: dict[str, str]
 ) -> list[str]:
-    """Do `work` for each symbol, each in a savepoint of `db`'s transaction (None: it only reads); returns who succeeded.
+    """Do `work` for each symbol, each in a savepoint of `db`'s transaction; returns those that succeeded.
+
+    db: None where the work only reads.
 
     A fault of the file itself (full disk, corruption) concerns all and is passed on.
     """

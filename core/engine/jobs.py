@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from apscheduler.triggers.cron import CronTrigger
 
 from core import timeframe
-from core.engine import announce
+from core.engine import announce, health
 from core.engine.backfill import backfill, behind
 from core.engine.context import Context
 from core.engine.resample import resample
@@ -16,7 +16,7 @@ from core.engine.tick import attempt, record, tick
 from core.notify.delivery import Deliverer
 from core.store import runs
 from core.store.runs import JobRun
-from core.timeframe import DAY, MINUTE
+from core.timeframe import DAY, HOUR, MINUTE
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,10 @@ def _cron(**fields: int | str) -> CronTrigger:
 
 
 def _tick(ctx: Context, due: int, stopping: Callable[[], bool]) -> int:
-    return sum(r.rows or 0 for r in tick(ctx, due, stopping))
+    done = tick(ctx, due, stopping)
+    if due % HOUR < MINUTE:
+        log.info("alive: %s", ", ".join(f"{r.job} {r.state} {r.rows or 0}" for r in done))
+    return sum(r.rows or 0 for r in done)
 
 
 def _digest(ctx: Context) -> int:
@@ -112,6 +115,7 @@ def _digest(ctx: Context) -> int:
 
 
 def _checkpoint(ctx: Context, due: int) -> int:
+    health.watch_disk(ctx, due, ctx.db.free_bytes())
     busy, _frames, moved = ctx.db.checkpoint()
     if busy:
         log.warning("the WAL could not be cut: a reader holds an old snapshot open")

@@ -9,12 +9,13 @@ from itertools import zip_longest
 from typing import Any
 
 from core import timeframe
-from core.candles import MarketInfo
+from core.candles import MarketInfo, empty
 from core.engine import params, rows
 from core.engine.context import Context
 from core.engine.funding import Book
 from core.engine.inputs import bars_needed, setups_of, touched, warm_start
-from core.meta.gate import judge
+from core.engine.scoring import Asked, verdicts
+from core.meta.gate import Verdict
 from core.signals.decide import Candidate, decide, window
 from core.signals.indicators import Indicators, run_start
 from core.store import candles, signals
@@ -151,25 +152,26 @@ class _Pair:
     first: int
     last: int
     known: dict[tuple[str, Market], dict[str, Candidate]] = field(default_factory=dict)
+    judged: dict[tuple[str, Market], dict[str, Verdict]] = field(default_factory=dict)
     trails: dict[int, tuple[list[int], list[float]]] = field(default_factory=dict)
 
     def expected(self, config_hash: str, market: Market) -> dict[str, Candidate]:
         """Candidates by id that a configuration gives for `first` to `last`."""
         if (config_hash, market) not in self.known:
-            found = self._decide(self.bodies[config_hash], MarketInfo(*market))
-            self.known[config_hash, market] = {
-                rows.signal_id(c.setup, self.symbol, self.tf, c.start_ts, c.end_ts): c for c in found
-            }
+            asked = self._decide(self.bodies[config_hash], MarketInfo(*market))
+            ids = [rows.signal_id(c.setup, self.symbol, self.tf, c.start_ts, c.end_ts) for c in asked.found]
+            self.known[config_hash, market] = dict(zip(ids, asked.found, strict=True))
+            self.judged[config_hash, market] = dict(zip(ids, verdicts(self.ctx, self.con, asked), strict=True))
         return self.known[config_hash, market]
 
-    def _decide(self, body: Body, market: MarketInfo) -> list[Candidate]:
+    def _decide(self, body: Body, market: MarketInfo) -> Asked:
         size, common, setups = timeframe.ms(self.tf), params.common(body), setups_of(body, self.tf)
         if self.tf not in body["timeframes"] or not setups:
-            return []
+            return Asked(self.symbol, self.tf, empty(size), body, [])
         lo, end = timeframe.ceil(self.first, size) - size, timeframe.floor(self.last, size)
         count = window(setups, common) + (end - lo) // size
         bars = candles.tail(self.con, self.row.id, size, end, count)
-        return decide(
+        found = decide(
             bars,
             bisect_left(bars.ts, lo),
             len(bars),
@@ -183,6 +185,7 @@ class _Pair:
             self.ctx.kernels,
             Counter(),
         )
+        return Asked(self.symbol, self.tf, bars, body, found)
 
     def trail(self, period: int) -> tuple[list[int], list[float]]:
         """Closes of all bars that a trade of the range may trail on, and their ATR."""
@@ -231,12 +234,13 @@ def _missing(pair: _Pair, there: set[str]) -> Iterator[tuple[str, Candidate, str
 
 
 def _differences(pair: _Pair, row: Row, position: tuple[Any, ...], legs: list[stored.Event]) -> Iterator[Differs]:
-    c = pair.expected(row["config_hash"], (row["tick"], row["lot"], row["min_notional"])).get(row["id"])
+    key = row["config_hash"], (row["tick"], row["lot"], row["min_notional"])
+    c = pair.expected(*key).get(row["id"])
     if c is None:
         yield "the row itself", "present", "absent"
         return
     body = pair.bodies[row["config_hash"]]
-    order, verdict = rows.candidate_order(c, body), judge(c.refusal, body["meta"]["enabled"])
+    order, verdict = rows.candidate_order(c, body), pair.judged[key][row["id"]]
     values = rows.as_dict(
         rows.signal_values(
             c,

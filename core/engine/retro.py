@@ -16,8 +16,9 @@ from core.engine.execute import execute
 from core.engine.funding import Book
 from core.engine.resample import resample
 from core.engine.scan import scan
+from core.engine.scoring import Asked, verdicts
 from core.errors import ConfigError, DataError
-from core.meta.gate import judge
+from core.meta.gate import Verdict
 from core.signals.decide import Candidate, decide
 from core.signals.indicators import Indicators
 from core.store import candles, signals
@@ -28,6 +29,7 @@ from core.trades.lifecycle import MINUTE, Order, State, delist
 Progress = Callable[[int, int], None]
 
 _BATCH = 2000  # candidates of one transaction
+_ALWAYS = 2**62  # later than any decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[
     )
     counts["bars"] += max(0, hi - lo)
     counts["candidates"] += len(found)
-    return counts + _store(ctx, part, bars, _thin(found, size, options))
+    return counts + _store(ctx, part, row, Asked(part.symbol, tf, bars, ctx.body, _thin(found, size, options)))
 
 
 def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[Candidate]:
@@ -159,18 +161,21 @@ def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[
     return kept[: options.limit_per_pair] if options.limit_per_pair is not None else kept
 
 
-def _store(ctx: Context, part: _Part, bars: Bars, found: list[Candidate]) -> Counter[str]:
-    if not found:
+def _store(ctx: Context, part: _Part, row: Series, asked: Asked) -> Counter[str]:
+    if not asked.found:
         return Counter()
-    terms = params.terms(ctx.body)
-    orders = [rows.candidate_order(c, terms) for c in found]
-    states = _outcomes(ctx, part, bars, orders, terms)
+    first, last = asked.found[0].decided_ts, asked.found[-1].decided_ts
     with ctx.db.lock:
         con = ctx.db.con
-        there = signals.existing_ids(con, ctx.exchange_id, part.symbol, found[0].decided_ts, found[-1].decided_ts + 1)
-        book = Book(con, ctx.exchange_id, part.symbol, part.one_minute.id, part.info.funding_ts, found[0].decided_ts)
-    fresh = [x for x in zip(found, orders, states, strict=True) if _id(part, x[0]) not in there]
-    counts = Counter(written=len(fresh), existing=len(found) - len(fresh))
+        there = signals.existing_ids(con, ctx.exchange_id, part.symbol, first, last + 1)
+        book = Book(con, ctx.exchange_id, part.symbol, part.one_minute.id, part.info.funding_ts, first)
+        found = [c for c in asked.found if _id(part, c) not in there]
+        # What live decided, or would have, takes no model of later; what lies before may, and is marked.
+        hindsight = _ALWAYS if row.live_from is None else row.live_from
+        judged = verdicts(ctx, con, asked._replace(found=found, hindsight=hindsight))
+    counts, terms = Counter(written=len(found), existing=len(asked.found) - len(found)), params.terms(ctx.body)
+    orders = [rows.candidate_order(c, terms) for c in found]
+    fresh = list(zip(found, orders, _outcomes(ctx, part, asked.bars, orders, terms), judged, strict=True))
     for a in range(0, len(fresh), _BATCH):
         with ctx.db.write() as con:
             _write(ctx, con, part, fresh[a : a + _BATCH], terms, book, counts)
@@ -204,14 +209,13 @@ def _write(
     ctx: Context,
     con: candles.Con,
     part: _Part,
-    batch: Sequence[tuple[Candidate, Order, State]],
+    batch: Sequence[tuple[Candidate, Order, State, Verdict]],
     terms: params.Terms,
     book: Book,
     counts: Counter[str],
 ) -> None:
     found, held, legs = [], [], []
-    for n, (c, order, state) in enumerate(batch, signals.next_number(con)):
-        verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
+    for n, (c, order, state, verdict) in enumerate(batch, signals.next_number(con)):
         counts["passed" if verdict.passed else "refused"] += 1
         values = rows.signal_values(
             c,

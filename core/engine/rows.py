@@ -86,7 +86,7 @@ def signal_values(
         origin,
         int(late),
         0,
-        0,
+        int(verdict.in_sample),
         c.rationale,
         config_hash,
         c.liq,

@@ -1,16 +1,15 @@
 """Decide every bar that has become final: candidates, verdicts, rows and their alerts in one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from core import timeframe
 from core.engine import announce, params, rows
 from core.engine.context import Context
 from core.engine.isolate import each_symbol
+from core.engine.scoring import Asked, verdicts
 from core.errors import DataError
-from core.meta.gate import judge
-from core.signals.decide import Candidate, decide, first_complete, needs, window
+from core.signals.decide import decide, first_complete, needs, window
 from core.store import candles, signals
 from core.store.candles import Con, Series, Stretch, Symbol
 from core.timeframe import DAY
@@ -133,7 +132,7 @@ def _scan_series(
         counts,
     )
     add_counts(con, ctx, symbol, tf, counts + Counter(bars=len(bars) - lo), span[1])
-    return store(ctx, con, symbol, info.id, found, now)
+    return store(ctx, con, info.id, Asked(symbol, tf, bars, ctx.body, found, now), now)
 
 
 def _market(info: Symbol) -> candles.MarketInfo:
@@ -141,13 +140,12 @@ def _market(info: Symbol) -> candles.MarketInfo:
     return info.market
 
 
-def store(ctx: Context, con: Con, symbol: str, symbol_id: int, found: Sequence[Candidate], now: int) -> list[Decided]:
-    """Write live candidates as signals with their pending positions."""
-    stored, terms = [], params.terms(ctx.body)
-    for c in found:
+def store(ctx: Context, con: Con, symbol_id: int, asked: Asked, now: int) -> list[Decided]:
+    """Write live candidates as signals with their verdicts and pending positions."""
+    stored, terms, symbol = [], params.terms(ctx.body), asked.symbol
+    for c, verdict in zip(asked.found, verdicts(ctx, con, asked), strict=True):
         late = rows.is_late(c.decided_ts, timeframe.ms(c.timeframe), now)
         order = rows.candidate_order(c, terms)
-        verdict = judge(c.refusal, ctx.cfg.models.meta.enabled)
         values = rows.signal_values(
             c,
             verdict,

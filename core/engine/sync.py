@@ -8,16 +8,16 @@ from core.engine.context import Context
 from core.engine.execute import settle
 from core.engine.frontier import CONFIRM_MS
 from core.engine.pages import Stored, Window, ask, store_page
-from core.errors import DataError, Rejected, TraderError, Transient
+from core.errors import DataError, Rejected, TraderError
 from core.market.exchange import Exchange, Page
 from core.store import candles, funding, runs, signals
-from core.store.candles import Stretch
 from core.timeframe import DAY, HOUR, MINUTE
 
 log = logging.getLogger(__name__)
 
 MARKET_REFRESH = DAY
 _UNLISTED = "unlisted"
+_FUNDING_FROM = "funding_from"
 FUNDING_OVERLAP = DAY  # a settlement may be published late
 
 
@@ -56,7 +56,7 @@ def wanted(ctx: Context) -> list[str]:
 
 
 def markets(ctx: Context, now: int, *, force: bool = False) -> None:
-    """Ask for tick, lot and least notional of every symbol, at most once a day. Raises Transient when the exchange is away."""
+    """Ask for tick, lot and least notional of every symbol, at most once a day. Raises Transient."""
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
     stale = [
@@ -187,9 +187,11 @@ def _funding(ctx: Context, exchange: Exchange, now: int, done: Synced) -> None:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
         stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
         series = candles.series(ctx.db.con, ctx.exchange_id)
+        reach: dict[str, int] = runs.get(ctx.db.con, _FUNDING_FROM, {})
     asked = [s for s in wanted(ctx) if s in stretches and s not in done.errors and series[s, "1m"].ended_ts is None]
-    due = [s for s in asked if (known[s].funding_ts or 0) < through]
-    since = {s: _funding_since(known[s].funding_ts, stretches[s][0]) for s in due}
+    oldest = {s: stretches[s][0].start for s in asked}
+    due = [s for s in asked if (known[s].funding_ts or 0) < through or reach.get(s, through) > oldest[s]]
+    since = {s: _funding_since(known[s].funding_ts, oldest[s], reach.get(s, through)) for s in due}
     if not due:
         return
     replies = exchange.run(exchange.gather([exchange.funding(s, since[s]) for s in due]))
@@ -201,13 +203,10 @@ def _funding(ctx: Context, exchange: Exchange, now: int, done: Synced) -> None:
             funding.add_rates(con, ctx.exchange_id, symbol, [(ts, rate) for ts, rate in reply if ts <= now])
             candles.set_watermarks(con, "funding_ts", [(through, known[symbol].id)])
             settle(ctx, con, symbol, replace(known[symbol], funding_ts=through), since[symbol], now)
+            reach[symbol] = min(oldest[symbol], reach.get(symbol, through))
+        runs.put(con, _FUNDING_FROM, reach)
 
 
-def _funding_since(last: int | None, oldest: Stretch) -> int:
-    return last - FUNDING_OVERLAP if last is not None else oldest.start
-
-
-def health(done: Synced) -> str | None:
-    """Why no symbol at all could be synced, or None when the exchange answers."""
-    away = [e for e in done.errors.values() if isinstance(e, Transient)]
-    return str(away[0]) if away and not done.reached else None
+def _funding_since(last: int | None, oldest: int, reached: int) -> int:
+    # History filled in behind wants its rates too.
+    return last - FUNDING_OVERLAP if last is not None and reached <= oldest else oldest

@@ -8,7 +8,7 @@ from core.engine import jobs
 from core.engine.context import Context
 from core.engine.jobs import Job
 
-Wait = Callable[[float], None]
+Wait = Callable[[float], object]
 
 _LAST_MINUTE = 30_000  # the minute that ends at `until` is still worked off
 

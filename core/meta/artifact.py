@@ -11,12 +11,11 @@ import numpy as np
 from core.candles import Floats, Ints
 from core.errors import ArtifactError, DataError
 from core.meta.calibration import Calibrator
-from core.meta.ev import Payoffs
+from core.meta.ev import ALL, Payoffs
 from core.meta.model import Model
 from core.meta.samples import TARGETS, TRAILED
 from core.signals import features
 
-ALL = ""  # payoffs of a family whatever the timeframe
 CHECK_ROWS = 5
 TOLERANCE = 1e-9
 
@@ -33,13 +32,24 @@ class Family:
 
 
 class Predicted(NamedTuple):
-    """One row: raw score, p and its lower bound, expected value at both (percent of the notional)."""
+    """One row: raw score, p and its lower bound, expected value at both (percent of the notional), and how much
+    that grows from p = 0 to 1."""
 
     p_raw: float
     p: float
     p_low: float
     ev_pct: float
     ev_low_pct: float
+    ev_per_p: float
+
+
+class Plans(NamedTuple):
+    """What of the plans decides their payoff, (n,): stop distance (percent of the entry), rr1 (NaN without
+    targets), costs in R."""
+
+    risk_pct: Floats
+    rr1: Floats
+    cost_r: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +67,12 @@ class Artifact:
         return int(self.card["data"]["end"])
 
     def predict(
-        self, family: str, x: Floats, tf: str, risk_pct: Floats, *, calibrated: bool = True
+        self, family: str, tf: str, x: Floats, plans: Plans, *, calibrated: bool = True
     ) -> list[Predicted | None]:
         """Judge plans of one family and timeframe; None where no finite number comes out.
 
-        x: (n, k) of this program's feature table, NaN = not known. risk_pct: (n,) stop distance in percent of
-        the entry. calibrated: False shows the raw score as p. Raises ArtifactError where the model cannot.
+        x: (n, k) of this program's feature table, NaN = not known. calibrated: False shows the raw score as p.
+        Raises ArtifactError where the model cannot.
         """
         used = self.families[family]
         pays = used.payoffs.get(tf) or used.payoffs[ALL]
@@ -71,7 +81,9 @@ class Artifact:
         except (DataError, ValueError) as error:  # XGBoost's own error is a ValueError
             raise ArtifactError(f"model {self.id} cannot score: {error}") from error
         p, low = (used.calibrator.apply(raw), used.calibrator.lower(raw)) if calibrated else (raw, raw)
-        columns = (raw, p, low, pays.ev_pct(p, risk_pct), pays.ev_pct(low, risk_pct))
+        none, all_ = np.zeros(len(raw)), np.ones(len(raw))
+        per_p = pays.ev_pct(all_, *plans) - pays.ev_pct(none, *plans)
+        columns = (raw, p, low, pays.ev_pct(p, *plans), pays.ev_pct(low, *plans), per_p)
         rows = [Predicted(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
         return [row if all(map(math.isfinite, row)) else None for row in rows]
 
@@ -132,7 +144,7 @@ def unpack(id: str, card: Mapping[str, Any], files: Mapping[str, bytes]) -> Arti
             name: _family(name, told, files, calibrators[name], pays[name])
             for name, told in card["families"].items()
         }
-        if not families or card["data"]["end"] < card["data"]["start"]:
+        if not families or int(card["data"]["end"]) < int(card["data"]["start"]):
             raise ArtifactError("its card names no family, or data that end before they begin")
         for name, family in families.items():
             family.model.check_names(card["features"])
@@ -151,7 +163,7 @@ def _family(name: str, told: Mapping[str, Any], files: Mapping[str, bytes], cali
             pays: Mapping[str, Any]) -> Family:
     if name not in (TARGETS, TRAILED):
         raise ArtifactError(f"it knows a family {name!r} that this program does not")
-    meta = told["model"]
+    meta, _n = told["model"], int(told["n"]) + int(told["n_calibrate"])
     blobs = {str(seed): files[f"model_{name}_{seed}.ubj"] for seed in meta["seeds"]}
     known = {tf: Payoffs(**row) for tf, row in pays.items()}
     if ALL not in known:
@@ -168,7 +180,7 @@ def _columns(names: Sequence[str], version: object) -> Ints:
         )
     unknown = [name for name in names if name not in features.NAMES]
     if unknown:
-        raise ArtifactError(f"it wants features that this program does not make ({', '.join(unknown)}): train a new one")
+        raise ArtifactError(f"it wants features this program does not make ({', '.join(unknown)}): train a new one")
     columns = np.array([features.NAMES.index(name) for name in names], dtype=np.int64)
     if not len(columns) or not (np.diff(columns) > 0).all():
         raise ArtifactError("its features are not in this program's order: train a new one")

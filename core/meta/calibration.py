@@ -101,7 +101,7 @@ def linked(raw: Floats, link: str) -> Floats:
     if link == IDENTITY:
         return values
     p = np.clip(values, 1e-9, 1.0 - 1e-9)
-    return np.log(p) - np.log1p(-p)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def isotonic(z: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -158,8 +158,8 @@ def _covariance(table: Floats, y: Floats, weight: Floats, beta: Floats, blocks: 
     sums = np.stack([np.bincount(index, weights=scores[:, j]) for j in range(2)], axis=1)
     groups = len(sums)
     robust = plain @ (sums.T @ sums) @ plain * groups / max(groups - 1, 1)
-    enough = groups >= MIN_BLOCKS and np.trace(information @ robust) >= 2.0
-    return robust if enough else plain
+    enough = groups >= MIN_BLOCKS and float(np.trace(information @ robust)) >= 2.0
+    return np.asarray(robust if enough else plain)
 
 
 def _isotonic_wins(z: Floats, y: Floats, weight: Floats) -> bool:

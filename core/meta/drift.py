@@ -174,8 +174,8 @@ def judge(drifts: Sequence[FeatureDrift], gap: Gap | None) -> Finding:
     found = [_judge_features(drifts), _judge_gap(gap)]
     action = max(f.action for f in found)
     reasons = tuple(text for f in found for text in f.reasons)
-    retrain = action >= Action.RAISE_THRESHOLD or any(d.acts for d in drifts)
-    return Finding(action, reasons, max(f.raise_by for f in found) if action == Action.RAISE_THRESHOLD else 0.0, retrain)
+    raise_by = max(f.raise_by for f in found) if action == Action.RAISE_THRESHOLD else 0.0
+    return Finding(action, reasons, raise_by, action >= Action.RAISE_THRESHOLD or any(d.acts for d in drifts))
 
 
 def _judge_features(drifts: Sequence[FeatureDrift]) -> Finding:
@@ -186,7 +186,8 @@ def _judge_features(drifts: Sequence[FeatureDrift]) -> Finding:
     action = Action.OBSERVE_ONLY if share >= 0.5 else Action.RAISE_THRESHOLD if share >= 0.2 else Action.WARN
     worst = sorted(moved, key=lambda d: d.warn_limit - d.psi)[:3]
     text = ", ".join(f"{d.name} PSI {d.psi:.2f} over {d.warn_limit:.2f}" for d in worst)
-    return Finding(action, (f"{len(moved)} of {len(drifts)} features moved, {len(far)} of them far: {text}",), 0.02, True)
+    reason = f"{len(moved)} of {len(drifts)} features moved, {len(far)} of them far: {text}"
+    return Finding(action, (reason,), 0.02, bool(far))
 
 
 def _judge_gap(gap: Gap | None) -> Finding:

@@ -18,7 +18,7 @@ class Score:
 
     p_raw: before calibration. p: calibrated chance to win, 0 to 1. p_low: its lower bound. ev_pct,
     ev_low_pct: expected value at p and at p_low, percent of the notional. model: its id. evidence: the
-    computed label of the setup's family.
+    computed label of the setup's family. ev_per_p: how much ev_pct grows from p = 0 to 1.
     """
 
     p_raw: float
@@ -28,6 +28,7 @@ class Score:
     ev_low_pct: float
     model: str
     evidence: str = "insufficient"
+    ev_per_p: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Policy:
 
     use_ev: compare the expected value (percent) with `limit`, else p. source: where the limit comes from.
     observe: why a score is shown and not acted on; None = it decides. in_sample: the model may have learned
-    from what came after the decision.
+    from what came after the decision. raised_p: by how much p must exceed its limit further, while the model
+    drifts; in expected value it is what that much of p is worth.
     """
 
     use_ev: bool
@@ -44,6 +46,7 @@ class Policy:
     source: str
     observe: str | None = None
     in_sample: bool = False
+    raised_p: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,13 @@ def _decide(refusal: str | None, enabled: bool, score: Score | None, policy: Pol
 def _compare(score: Score, policy: Policy) -> tuple[bool, str]:
     name, key = ("ev", "min_ev_pct") if policy.use_ev else ("p", "threshold")
     value, low = (score.ev_pct, score.ev_low_pct) if policy.use_ev else (score.p, score.p_low)
-    limit = policy.limit
+    limit = policy.limit + policy.raised_p * (score.ev_per_p if policy.use_ev else 1.0)
+    source = f"({policy.source}{', raised for drift' if policy.raised_p else ''})"
     if not value >= limit:  # a NaN is refused, too
-        return False, f"{name} {_shown(value, limit)} < {key} {_shown(limit, value)} ({policy.source})"
+        return False, f"{name} {_shown(value, limit)} < {key} {_shown(limit, value)} {source}"
     if not low > limit:
-        return False, f"{name}_low {_shown(low, limit)} <= {key} {_shown(limit, low)} ({policy.source})"
-    return True, f"{name} {_shown(value, limit)} >= {key} {_shown(limit, value)} ({policy.source})"
+        return False, f"{name}_low {_shown(low, limit)} <= {key} {_shown(limit, low)} {source}"
+    return True, f"{name} {_shown(value, limit)} >= {key} {_shown(limit, value)} {source}"
 
 
 def _shown(value: float, beside: float) -> str:

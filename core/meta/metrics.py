@@ -7,9 +7,10 @@ rate and the tail's share live in `core.trades.performance`.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.candles import Floats, Ints
 from core.errors import DataError
@@ -49,7 +50,7 @@ class Cover(NamedTuple):
     mean: float
 
 
-def auc(score: Floats, y: Sequence[bool] | Floats) -> float:
+def auc(score: Floats, y: NDArray[Any]) -> float:
     """Area under the ROC curve, ties counting half (Mann-Whitney U); NaN when only one class is there."""
     won = np.asarray(y, dtype=bool)
     n1 = int(won.sum())
@@ -157,7 +158,7 @@ def fair_rate(rr1: Floats, cost_r: Floats | float = 0.0) -> Floats:
 def block_sums(values: Floats, t0: Ints, block: int = WEEK) -> tuple[Floats, Floats]:
     """Sum and count of the values of each block of time that has any; two (G,) arrays in time order."""
     _, index = np.unique(t0 // block, return_inverse=True)
-    return np.bincount(index, weights=values), np.bincount(index).astype(np.float64)
+    return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
 
 
 def block_bootstrap_mean(values: Floats, t0: Ints, block: int = WEEK, reps: int = 2000, seed: int = 0,

@@ -13,7 +13,7 @@ from typing import Any
 from core.notify.text import LIMIT, esc, local, pct, plain, price, r, size, split, when
 from core.timeframe import MINUTE, show_span
 
-__all__ = ["GENERATED", "REPEAT", "clock_off", "closed", "digest", "disk_full", "exchange_back", "exchange_down",
+__all__ = ["GENERATED", "REPEAT", "clock_off", "closed", "digest", "disk_low", "exchange_back", "exchange_down",
            "late_summary", "note", "one_message_each", "plain", "repeat", "signal", "split", "symbol_gone",
            "test_message"]
 
@@ -283,10 +283,10 @@ def clock_off(offset_ms: int, *, label: str = "") -> str:
                                 "Switch on time synchronisation (NTP).", label=label)
 
 
-def disk_full(*, label: str = "") -> str:
-    """Nothing can be written."""
-    return note("Disk is full", "Nothing can be written, so nothing is decided. Free some space: "
-                                "work goes on by itself and catches up.", label=label)
+def disk_low(free: int, *, label: str = "") -> str:
+    """Little room is left. free: bytes."""
+    return note("Disk nearly full", f"{free // 2**20} MB are left. Once it is full nothing can be written, so nothing "
+                                    "is decided. Free some space: work goes on by itself and catches up.", label=label)
 
 
 def test_message(*, label: str = "") -> str:

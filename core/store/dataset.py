@@ -28,6 +28,7 @@ class Ended(NamedTuple):
     vol: str
     max_hold: int
     verdict: str
+    reason: str
     in_sample: int
     config_hash: str
     closed_ts: int

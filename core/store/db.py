@@ -1,5 +1,6 @@
 """Opening the one SQLite file, and the one way to write to it."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -71,6 +72,10 @@ class Database:
             # A row without columns per page: `execute` would stop after the first, a script runs to the end.
             self.con.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
             self.con.execute("PRAGMA optimize")
+
+    def free_bytes(self) -> int:
+        """Bytes left on the disk that holds the file."""
+        return shutil.disk_usage(self.path.parent).free
 
     def close(self) -> None:
         """Close the connection; the WAL is checkpointed by SQLite when it was the last one."""
@@ -162,6 +167,6 @@ def _unusable(path: Path, error: Exception) -> ArtifactError:
 
 def _damaged(path: Path, found: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is damaged or not a database of this program ({' '.join(found.split())}). It was left as it is: move it "
-        f"aside and restore a backup (docs/OPERATIONS.md, 'A damaged file'), or start with another --db"
+        f"{path} is damaged or not a database of this program ({' '.join(found.split())}). It was left as it is: "
+        f"move it aside and restore a backup (docs/OPERATIONS.md, 'A damaged file'), or start with another --db"
     )

@@ -18,7 +18,7 @@ class WriterLock:
     """
 
     def __init__(self, db_path: Path, who: str) -> None:
-        self._path = db_path.with_name(db_path.name + ".lock")
+        self._path = lock_path(db_path)
         self._who = who
         self._fd: int | None = None
 
@@ -59,18 +59,42 @@ class WriterLock:
         self.release()
 
 
+def lock_path(db_path: Path) -> Path:
+    """Where the lock of a database lies; two names of one file (a link) have one lock."""
+    real = db_path.resolve()
+    return real.with_name(real.name + ".lock")
+
+
+def holder(db_path: Path) -> str | None:
+    """Who holds the lock of a database, or None. Never waits, and never takes the lock."""
+    try:
+        fd = os.open(lock_path(db_path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(os.pread(fd, 400, 0).decode("utf-8", "replace"))
+    finally:
+        os.close(fd)
+    return None
+
+
+def _named(text: str) -> str:
+    try:
+        seen = json.loads(text)
+        return f"{seen['who']} (process {seen['pid']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
 def _unusable(path: Path, error: OSError) -> ArtifactError:
     return ArtifactError(f"cannot take the lock {path}: {error.strerror}. See to its folder, its rights and the disk")
 
 
 def _refusal(path: Path, holder: str) -> str:
-    try:
-        seen = json.loads(holder)
-        name = f"{seen['who']} (process {seen['pid']})"
-    except (ValueError, KeyError, TypeError):
-        name = "another process"
     db = path.name.removesuffix(".lock")
     return (
-        f"{db} is being written by {name}. Stop it first, or work on a copy: "
+        f"{db} is being written by {_named(holder)}. Stop it first, or work on a copy: "
         f"`python -m core backup copy.db`, then this command with `--db copy.db`"
     )

@@ -43,7 +43,8 @@ CREATE INDEX revisions_span ON revisions (series, ts);
 CREATE TABLE funding (
     exchange TEXT NOT NULL, symbol TEXT NOT NULL, ts INTEGER NOT NULL, rate REAL NOT NULL,
     PRIMARY KEY (exchange, symbol, ts)) STRICT, WITHOUT ROWID;
-CREATE TABLE configs (config_hash TEXT PRIMARY KEY, body TEXT NOT NULL, first_ts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE configs (
+    config_hash TEXT PRIMARY KEY, body TEXT NOT NULL, first_ts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE signals (
     n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, short_id TEXT NOT NULL,
     exchange TEXT NOT NULL, symbol TEXT NOT NULL, timeframe TEXT NOT NULL,
@@ -65,8 +66,8 @@ CREATE INDEX signals_short ON signals (short_id);
 CREATE TABLE positions (
     signal INTEGER PRIMARY KEY REFERENCES signals (n), symbol_id INTEGER NOT NULL REFERENCES symbols (id),
     status TEXT NOT NULL, exit_reason TEXT, opened_ts INTEGER, fill REAL, stop REAL, stop_reason TEXT,
-    best REAL, worst REAL, tp1_ts INTEGER, tp1_price REAL, closed_ts INTEGER, exit_price REAL, mae_pct REAL, mfe_pct REAL,
-    gross_pct REAL, fees_pct REAL, slippage_pct REAL, funding_pct REAL, funding_known INTEGER,
+    best REAL, worst REAL, tp1_ts INTEGER, tp1_price REAL, closed_ts INTEGER, exit_price REAL,
+    mae_pct REAL, mfe_pct REAL, gross_pct REAL, fees_pct REAL, slippage_pct REAL, funding_pct REAL, funding_known INTEGER,
     pnl_pct REAL, pnl_usd REAL, r_multiple REAL) STRICT;
 CREATE INDEX positions_open ON positions (symbol_id) WHERE closed_ts IS NULL;
 CREATE INDEX positions_closed ON positions (symbol_id, closed_ts) WHERE closed_ts IS NOT NULL;
@@ -76,14 +77,15 @@ CREATE TABLE events (
 CREATE TABLE alerts (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL UNIQUE, created_ts INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'unknown', 'expired', 'failed')),
-    sent_ts INTEGER, attempts INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, error TEXT, body TEXT NOT NULL,
-    not_before INTEGER NOT NULL DEFAULT 0, expires_ts INTEGER, message_id TEXT) STRICT;
+    sent_ts INTEGER, attempts INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, error TEXT,
+    body TEXT NOT NULL, not_before INTEGER NOT NULL DEFAULT 0, expires_ts INTEGER, message_id TEXT) STRICT;
 CREATE INDEX alerts_due ON alerts (state, id);
 CREATE TABLE models (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, created_ts INTEGER NOT NULL,
     promoted_ts INTEGER, retired_ts INTEGER, card TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE trials (
-    id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, kind TEXT NOT NULL, params TEXT NOT NULL, score REAL, detail TEXT) STRICT;
+    id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, kind TEXT NOT NULL, params TEXT NOT NULL,
+    score REAL, detail TEXT) STRICT;
 CREATE TABLE job_runs (
     id INTEGER PRIMARY KEY, job TEXT NOT NULL, due_ts INTEGER NOT NULL, started_ts INTEGER, ended_ts INTEGER,
     state TEXT NOT NULL CHECK (state IN ('ok', 'failed', 'missed', 'overlapped')), rows INTEGER, error TEXT) STRICT;

@@ -180,7 +180,10 @@ def add_many(
     positions: Iterable[Sequence[Any]],
     events: Iterable[Sequence[Any]],
 ) -> None:
-    """Insert fresh rows that carry their row numbers: (n, *SIGNAL_COLUMNS), (n, symbol id, *STATE, *MONEY), (n, leg, *event)."""
+    """Insert fresh rows that carry their row numbers.
+
+    signals: (n, *SIGNAL_COLUMNS). positions: (n, symbol id, *STATE, *MONEY). events: (n, leg, *event).
+    """
     con.executemany(_INSERT_NUMBERED, signals)
     con.executemany(_SAVE, positions)
     con.executemany(_EVENT, events)

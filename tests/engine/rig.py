@@ -207,7 +207,7 @@ def differences(a: dict[str, list[dict[str, Any]]], b: dict[str, list[dict[str, 
     found = {}
     for table in a:
         left, right = ([tuple(sorted(r.items(), key=str)) for r in x[table]] for x in (a, b))
-        odd = [dict(r) for r in set(left) ^ set(right)]
+        odd: list[Any] = [dict(r) for r in set(left) ^ set(right)]
         if odd or len(left) != len(right):
             found[table] = [*odd[:3]] or [f"{len(left)} and {len(right)} rows"]
     return found

@@ -340,7 +340,9 @@ def test_a_symbol_taken_out_of_the_config_is_followed_to_the_end_of_its_last_pla
     assert left
     shrunk = harness.config(TWO.replace("[BTC/USDT:USDT, SOL/USDT:USDT]", "[SOL/USDT:USDT]"))
     with Rig(path, cfg=shrunk, source=market([BTC, SOL]), now=now) as rig:
-        rig.go(330)
+        for _ in range(66):
+            rig.rest(4)
+            rig.go(1)
         trades = {
             r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")
         }
@@ -350,7 +352,9 @@ def test_a_symbol_taken_out_of_the_config_is_followed_to_the_end_of_its_last_pla
         decided = rig.one("SELECT max(decided_ts) FROM signals WHERE symbol = ?", BTC)
         assert decided <= now, "and nothing new was decided"
     with Rig(copy(warm, tmp_path / "b.db"), cfg=harness.config(TWO), now=BEGIN) as rig:
-        rig.go(430)
+        for _ in range(86):
+            rig.rest(4)
+            rig.go(1)
         kept = {
             r[0]: r for r in rig.rows("SELECT signal_id, status, closed_ts FROM trades WHERE signal_id LIKE '%BTC%'")
         }

@@ -109,7 +109,8 @@ def test_no_decision_knows_more_than_the_minutes_before_it(warm: Path, tmp_path:
         for _ in range(90):
             rig.go(1)
             ahead = rig.rows(
-                "SELECT g.id FROM signals g JOIN sync_checkpoint c ON c.symbol = g.symbol WHERE g.decided_ts > c.frontier"
+                "SELECT g.id FROM signals g JOIN sync_checkpoint c ON c.symbol = g.symbol "
+                "WHERE g.decided_ts > c.frontier"
             )
             assert ahead == []
         assert rig.one("SELECT count(*) FROM signals WHERE decided_ts <> ts + 300000") == 0
