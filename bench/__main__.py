@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -28,29 +29,33 @@ def main() -> int:
         print("\n".join(f"{name:<10}{value}" for name, value in machine.items()), flush=True)
     results: dict[str, Rows] = {}
     failed = []
-    for name in args.only or JOBS:
-        try:
-            results[name] = _run(name, args)
-        except RuntimeError as error:
-            failed.append(name)
-            print(f"{name}: {error}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for name in args.only or JOBS:
+            try:
+                results[name] = _run(name, args, Path(folder))
+            except RuntimeError as error:
+                failed.append(name)
+                print(f"{name}: {error}", file=sys.stderr)
     if args.json:
         print(json.dumps({"machine": machine, "quick": args.quick, "jobs": results, "failed": failed}, indent=1))
     else:
         print("\n".join(_table(results)))
+        if args.quick:
+            print("--quick: small versions; what they reach or miss means little")
     missed = [row["what"] for rows in results.values() for row in rows if row["ok"] is False]
     return 1 if failed else 3 if args.strict and missed else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="How fast the program is, against peers and limits measured in the same run."
+        prog="python -m bench", description="How fast the program is, against peers and limits measured in one run."
     )
-    parser.add_argument("--only", metavar="NAME", action="append", choices=JOBS, help=f"one job of {', '.join(JOBS)}; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="small versions, to see that all runs; the figures mean little")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on standard output")
-    parser.add_argument("--no-peers", action="store_true", help="do not install or run the peers; use published figures")
-    parser.add_argument("--strict", action="store_true", help="exit with 3 where a limit is missed")
+    add = parser.add_argument
+    add("--only", metavar="NAME", action="append", choices=JOBS, help=f"one of {', '.join(JOBS)}; may be repeated")
+    add("--quick", action="store_true", help="small versions, to see that all runs; the figures mean little")
+    add("--json", action="store_true", help="print one JSON object and nothing else on standard output")
+    add("--no-peers", action="store_true", help="neither install nor run the peers; use published figures")
+    add("--strict", action="store_true", help="exit with 3 where a limit is missed")
     return parser.parse_args()
 
 
@@ -84,25 +89,35 @@ def _load() -> str:
     return " ".join(f"{value:.1f}" for value in os.getloadavg())
 
 
-def _run(name: str, args: argparse.Namespace) -> Rows:
-    if sys.stderr.isatty() or not args.json:
+def _run(name: str, args: argparse.Namespace, folder: Path) -> Rows:
+    if not args.json:
         print(f"{name} ...", file=sys.stderr, flush=True)
     options = [flag for flag, given in (("--quick", args.quick), ("--no-peers", args.no_peers)) if given]
-    environment = {"NUMBA_CACHE_DIR": str(Path(sys.prefix) / "numba-cache"), **os.environ}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        command = [sys.executable, "-m", "bench.worker", name, folder, *options]
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    place = folder / name
+    place.mkdir()
+    command = [sys.executable, "-m", "bench.worker", name, str(place), *options]
+    done = subprocess.run(command, cwd=ROOT, env=_environment(folder), stdout=subprocess.PIPE, text=True)
+    shutil.rmtree(place, ignore_errors=True)
     if done.returncode:
         raise RuntimeError(f"the job failed with exit code {done.returncode}")
     rows: Rows = json.loads(done.stdout.splitlines()[-1])
     return rows
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    # Bytecode and machine code are kept, as they are for any user; imports would else be measured as compilers.
+    found = {"NUMBA_CACHE_DIR": str(Path(sys.prefix) / "numba-cache"), **os.environ}
+    if found.pop("PYTHONDONTWRITEBYTECODE", None):
+        found["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    return found
+
+
 def _table(results: dict[str, Rows]) -> list[str]:
     head = ("job", "what", "ours", "peer or limit", "ratio", "must reach", "ok?", "")
     lines = [head, *((name, *_cells(row)) for name, rows in results.items() for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(head) - 1)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)).rstrip() for line in lines]
+    padded = ([cell.ljust(width) for cell, width in zip(line, [*widths, 0], strict=True)] for line in lines)
+    return ["  ".join(cells).rstrip() for cells in padded]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

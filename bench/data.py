@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.candles import Bars, MarketInfo
+from core.candles import Bars, MarketInfo, from_rows
 from core.clock import VirtualClock
 from core.config import loader
 from core.config.schema import Config
@@ -76,15 +76,22 @@ def join(bars: Bars, tf: str) -> Bars:
     assert bars.tf == ms(SOURCE[tf])
     end = (int(bars.ts[-1]) + bars.tf) // ms(tf) * ms(tf)
     rows = list(buckets(table(bars.before(end)), ms(tf)))
-    columns = zip(*rows, strict=True) if rows else ((),) * 7
-    ts, *prices, count = (list(column) for column in columns)
-    return Bars(ms(tf), np.array(ts, np.int64), *(np.array(p, np.float64) for p in prices), np.array(count, np.int64))
+    return from_rows(ms(tf), rows)
 
 
 def table(bars: Bars) -> list[Any]:
     """Bars as rows (ts, o, h, l, c, v, minutes)."""
     columns = (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.minutes)
     return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def read_minutes(path: Path, symbol: str = SYMBOL) -> None:
+    """Merely read a symbol's minutes into an array: the cheapest way there is with this driver."""
+    db = Database(path, readonly=True)
+    series = candles.series(db.con, EXCHANGE)[symbol, "1m"].id
+    query = "SELECT ts, open, high, low, close, volume FROM ohlcv WHERE series = ? ORDER BY ts"
+    np.fromiter(db.con.execute(query, (series,)), np.dtype([(name, "f8") for name in "tohlcv"]))
+    db.close()
 
 
 def put(con: candles.Con, series_id: int, bars: Bars) -> None:

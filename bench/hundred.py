@@ -96,8 +96,8 @@ def _older(bars: Bars, seed: int) -> Bars | None:
     walk = random_walk(seed, missing, vol=0.0005 * (bars.tf / MINUTE) ** 0.5)
     scale = float(bars.open[0]) / float(walk.close[-1])
     ts = int(bars.ts[0]) + (walk.ts - walk.ts[-1] - MINUTE) // MINUTE * bars.tf
-    prices = (x * scale for x in (walk.open, walk.high, walk.low, walk.close))
-    return Bars(bars.tf, ts, *prices, walk.volume, walk.minutes * (bars.tf // MINUTE))
+    o, h, low, c = (x * scale for x in (walk.open, walk.high, walk.low, walk.close))
+    return Bars(bars.tf, ts, o, h, low, c, walk.volume, walk.minutes * (bars.tf // MINUTE))
 
 
 class _Canned:

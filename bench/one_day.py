@@ -19,6 +19,7 @@ from bench.measure import peak_mb, rss_mb
 from core.clock import VirtualClock
 from core.config.schema import Config
 from core.engine import demo
+from core.market.generated import SYMBOLS
 from core.market.replay import ReplayExchange
 from core.market.source import MarketSource
 from core.store.db import Database
@@ -111,14 +112,7 @@ def main() -> int:
 
 
 def _config(symbols: int) -> Config:
-    names = ", ".join(f"{coin}/USDT:USDT" for coin in _coins()[:symbols])
-    return data.shipped(("[BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT]", f"[{names}]"))
-
-
-def _coins() -> list[str]:
-    from core.market.generated import SYMBOLS
-
-    return [symbol.partition("/")[0] for symbol in SYMBOLS]
+    return data.shipped(("[BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT]", f"[{', '.join(SYMBOLS[:symbols])}]"))
 
 
 def _serve(source: MarketSource, clock: Path) -> int:
@@ -134,7 +128,7 @@ def _live(cfg: Config, options: demo.DemoOptions, stage: demo.Stage, path: Path)
     found = demo.run(cfg, db, options, stage, console=io.StringIO())
     after = rss_mb()
     db.close()
-    exchanges = {name.split(".")[2] for name in sys.modules if name.startswith("ccxt.async_support.") and name.count(".") == 2}
+    exchanges = {name.split(".")[2] for name in sys.modules if name.startswith("ccxt.async_support.")}
     return {
         "rss_mb": after,
         "peak_mb": peak_mb(),

@@ -24,7 +24,7 @@ def run(scale: Scale) -> list[Row]:
         for kind, seconds in _midnight(scale.folder, made, symbols):
             found.setdefault(kind, []).append(1000 * seconds)
     return [
-        Row(f"{symbols} symbols, {kind}", median(taken), "ms", limit=LIMIT_MS, note=f"{len(taken)} minutes")
+        Row(f"{symbols} symbols, {kind}", min(taken), "ms", limit=LIMIT_MS, note=best_of(taken, "minutes"))
         for kind, taken in found.items()
     ]
 
@@ -42,6 +42,11 @@ def _midnight(folder: Path, made: Path, symbols: int) -> list[tuple[str, float]]
     for name in (path.name, path.name + "-wal", path.name + "-shm"):
         path.with_name(name).unlink(missing_ok=True)
     return found
+
+
+def best_of(taken: list[float], what: str) -> str:
+    """How the best of several figures stands among them; an absolute limit is judged by the best (README)."""
+    return f"best of {len(taken)} {what}, median {median(taken):.3g}"
 
 
 def closing(ts: int) -> str:

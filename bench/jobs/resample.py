@@ -6,8 +6,6 @@ from bench import data
 from bench.measure import Row, Scale, apart, cpu, peak_mb, rss_mb, side_by_side
 from core.engine.context import Context
 from core.engine.resample import resample
-from core.store import candles
-from core.timeframe import MINUTE
 
 
 def run(scale: Scale) -> list[Row]:
@@ -22,7 +20,7 @@ def run(scale: Scale) -> list[Row]:
         return cpu(lambda: resample(ctx))
 
     def reading() -> float:
-        return cpu(lambda: read(ctx))
+        return cpu(lambda: data.read_minutes(path))
 
     first = ours()
     added = peak_mb() - before
@@ -39,12 +37,6 @@ def fill(path: Path, days: int) -> None:
     ctx = data.context(path, data.shipped())
     data.fill(ctx, data.SYMBOL, data.minutes(data.SYMBOL, days))
     ctx.db.close()
-
-
-def read(ctx: Context) -> None:
-    """Read all minutes into arrays."""
-    row = candles.series(ctx.db.con, data.EXCHANGE)[data.SYMBOL, "1m"]
-    candles.load(ctx.db.con, row.id, MINUTE, 0, 1 << 60)
 
 
 def _forget(ctx: Context) -> None:

@@ -5,6 +5,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from core.cli import demo, opening, stopping, summary
@@ -44,6 +45,7 @@ def run(args: Namespace, out: Out) -> int:
         opening.refuse_replayed(db)
         _check(db)
         ctx = Context(cfg, db, opening.clock_for(db, cfg), tell_all=not cfg.notify.telegram.enabled)
+        ctx.config_path = Path(args.config)
         with (
             stopping.on_signals("the running stage is finished first") as stop,
             _exchange(ctx),

@@ -8,7 +8,7 @@ from core.cli.screen import counted
 from core.cli.warmup import Warmth
 from core.config import Config
 from core.engine.context import Context
-from core.meta.gate import UNGATED
+from core.meta.gate import is_ungated
 from core.store import reports
 from core.timeframe import DAY, floor, show_time
 
@@ -67,7 +67,7 @@ def of(ctx: Context, now: int) -> Funnel:
         len(rows) - sum(refused[name] for name in ADMISSION),
         len(passed),
         sum(r["opened_ts"] is not None for r in passed),
-        sum(r["reason"] == UNGATED for r in passed),
+        sum(is_ungated(r["reason"]) for r in passed),
         sum(bool(r["late"]) for r in passed),
         dropped + refused,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from core import timeframe
 from core.engine.context import Context
-from core.meta.gate import FILTER_OFF, UNGATED
+from core.meta.gate import FILTER_OFF, UNGATED, is_ungated
 from core.signals.indicators import BLOCK, Indicators
 from core.store import candles, reports
 
@@ -173,7 +173,7 @@ def _model(row: Row, body: Mapping[str, Any]) -> Gate:
         )
     value, least = (row["ev_pct"], meta["min_ev_pct"]) if meta["use_ev"] else (row["ml_p"], meta["threshold"])
     what = f"EV {value:.3g} %" if meta["use_ev"] else f"p(win) {100 * value:.0f} %"
-    held = None if row["reason"] in (UNGATED, FILTER_OFF) else value >= least
+    held = None if is_ungated(row["reason"]) or row["reason"] == FILTER_OFF else value >= least
     acted = "; shown, not acted on" if held is None else ""
     return Gate(
         "model",

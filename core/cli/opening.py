@@ -57,7 +57,7 @@ def writer(args: Namespace, cfg: Config, who: str, *, make: bool = False) -> Ite
     """A context that writes, under the writer's lock (rule 34). make: whether the file may be new."""
     path = db_path(args, cfg)
     with locked(path if make else existing(path), who) as db:
-        yield Context(cfg, db, clock_for(db, cfg))
+        yield Context(cfg, db, clock_for(db, cfg), config_path=Path(args.config))
 
 
 @contextmanager

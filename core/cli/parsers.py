@@ -18,12 +18,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("core.cli.reconcile:run", "recompute the stored live signals and name the first difference"),
     "diff": ("core.cli.diff:run", "compare the signals and trades of two databases"),
     "test-alert": ("core.cli.send_test:run", "send one message to Telegram, or find the chat to send to"),
+    "models": ("core.cli.models:run", "the models: list, show, promote, roll back; also while the daemon runs"),
     "backup": ("core.cli.backup:run", "copy the database while the daemon runs"),
 }
 
 
 def build(door: str) -> Parser:
-    """The parser of a door: scheduler_run, download_data, retro_scan or core."""
+    """The parser of a door, a name of DOORS."""
     parser = DOORS[door]()
     common(parser)
     return parser
@@ -118,6 +119,66 @@ def _retro_scan() -> Parser:
     return parser
 
 
+def _train_meta() -> Parser:
+    parser = Parser(
+        prog="python train_meta.py",
+        usage="python train_meta.py [--days N | --start TIME] [--end TIME] [options]",
+        description="Train a challenger for the precision filter on all closed plans and judge it on plans it never\n"
+        "saw. It takes over only if it beats the model in use and all baselines there; the report says why or why not.",
+        epilog=_examples(
+            ("python train_meta.py", "the last models.meta.window_days"),
+            ("python train_meta.py --days 600", "more history than the weekly job takes"),
+            ("python train_meta.py --full", "every table of the report"),
+        ),
+    )
+    parser.set_defaults(run="core.cli.train:run")
+    _learning(parser)
+    parser.add_argument("--train-days", metavar="N", type=positive, default=180, help="walk-forward: days before the "
+                        "first test (default: 180)")
+    parser.add_argument("--test-days", metavar="N", type=positive, default=30, help="walk-forward: days of each test "
+                        "(default: 30)")
+    parser.add_argument("--step-days", metavar="N", type=positive, default=30, help="walk-forward: days between tests "
+                        "(default: 30)")
+    return parser
+
+
+def _calibrate_meta() -> Parser:
+    parser = Parser(
+        prog="python calibrate_meta.py",
+        usage="python calibrate_meta.py [--days N | --start TIME] [--end TIME] [options]",
+        description="Calibrate the model in use anew on plans its boosters never saw, and judge that on later ones.",
+        epilog=_examples(("python calibrate_meta.py", "what the weekly job does, now")),
+    )
+    parser.set_defaults(run="core.cli.calibrate:run")
+    _learning(parser)
+    return parser
+
+
+def _tune_thresholds() -> Parser:
+    parser = Parser(
+        prog="python tune_thresholds.py",
+        usage="python tune_thresholds.py [--mode ev|p] [--days N | --start TIME] [--end TIME] [options]",
+        description="Find for each pair and timeframe the threshold that reaches the target with the most coverage,\n"
+        "on plans the model in use never saw; what does not hold on later ones is dropped.",
+        epilog=_examples(
+            ("python tune_thresholds.py", "the mode of models.meta.gating"),
+            ("python tune_thresholds.py --mode p", "for a win rate of models.meta.target_winrate_pct"),
+        ),
+    )
+    parser.set_defaults(run="core.cli.tune:run")
+    parser.add_argument("--mode", choices=("ev", "p"), help="expected value or p(win) (default: as gating.use_ev says)")
+    _learning(parser)
+    return parser
+
+
+def _learning(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(log_default="warning")
+    parser.add_argument("--days", metavar="N", type=positive, help="days of decisions (default: window_days)")
+    _window(parser, "first decision, UTC, instead of --days", "end of what is known, UTC (default: all that is)")
+    parser.add_argument("--full", action="store_true", help="print every table of the report")
+    parser.add_argument("--low-priority", action="store_true", help=argparse.SUPPRESS)
+
+
 def _core() -> Parser:
     listed = "\n".join(f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items())
     parser = Parser(
@@ -181,6 +242,13 @@ def _diff(parser: argparse.ArgumentParser) -> None:
     _decided(parser)
 
 
+def _models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", metavar="ACTION", nargs="?", default="list",
+                        choices=("list", "show", "add", "promote", "rollback"),
+                        help="list (default), show ID, add FOLDER, promote ID, rollback")
+    parser.add_argument("id", metavar="ID", nargs="?", help="the model's id or its beginning; for add its folder")
+
+
 def _backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="the file to write; it must not exist yet")
 
@@ -224,6 +292,15 @@ _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[t
             ("--json", "the same for a script"),
         ),
     ),
+    "models": (
+        _models,
+        (
+            ("", "what is there, what governs, and since when"),
+            ("show 20240505-0300", "one model's card, and whether its files are sound"),
+            ("promote 20240505-0300", "let it judge from the next decision on"),
+            ("rollback", "back to the one before it, or to none"),
+        ),
+    ),
     "backup": (
         _backup,
         (("copy.db", "beside the running daemon"), ("/mnt/usb/ohlcv-2024-05-01.db", "on another disk")),
@@ -234,5 +311,8 @@ DOORS: dict[str, Callable[[], Parser]] = {
     "scheduler_run": _scheduler_run,
     "download_data": _download_data,
     "retro_scan": _retro_scan,
+    "train_meta": _train_meta,
+    "calibrate_meta": _calibrate_meta,
+    "tune_thresholds": _tune_thresholds,
     "core": _core,
 }

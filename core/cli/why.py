@@ -9,7 +9,7 @@ from core.cli import gates, opening
 from core.cli.screen import Out
 from core.engine.context import Context
 from core.errors import DataError
-from core.meta.gate import FILTER_OFF, UNGATED
+from core.meta.gate import FILTER_OFF, UNGATED, is_ungated
 from core.notify.text import pct, price, r
 from core.store import reports, signals
 from core.timeframe import MINUTE, show_span, show_time
@@ -115,8 +115,8 @@ def _origin(row: Row) -> str:
 def _verdict(row: Row) -> str:
     if row["verdict"] == "refused":
         return f"{row['reason']} (followed on paper all the same)"
-    if row["reason"] == UNGATED:
-        return "admitted; ungated, since no model has judged it"
+    if is_ungated(row["reason"]):
+        return f"admitted; {row['reason'] if row['reason'] != UNGATED else 'ungated, since no model has judged it'}"
     return "admitted; the filter is off" if row["reason"] == FILTER_OFF else str(row["reason"])
 
 
@@ -199,6 +199,6 @@ def _alert(row: Row, alert: Row | None, ctx: Context) -> str:
         return "none: " + ("refused plans are not announced" if row["origin"] == "live" else "history is not announced")
     if row["late"]:
         return "in the summary of late plans"
-    if row["reason"] == UNGATED:
+    if is_ungated(row["reason"]):
         return "in the daily digest only, since no model has judged it (notify.telegram.send_ungated: true sends each)"
     return "none was queued"

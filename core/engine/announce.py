@@ -5,9 +5,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.engine.context import Context
-from core.meta.gate import UNGATED
+from core.meta import trained
+from core.meta.artifact import family_of
+from core.meta.gate import is_ungated
 from core.notify import messages
-from core.store import outbox, reports
+from core.store import models, outbox, reports
 from core.store import signals as signals_store
 from core.store.candles import Con
 from core.timeframe import DAY, HOUR, floor
@@ -22,10 +24,16 @@ def signals(ctx: Context, con: Con, rows: Sequence[Row], now: int) -> None:
     late = [r for r in passed if r["late"]]
     if late:
         tell(ctx, con, "late", f"late:{now}", messages.late_summary(late, label=ctx.label), now, now + DAY)
-    single = [r for r in passed if not r["late"] and (ctx.send_ungated or r["reason"] != UNGATED)]
+    single = [r for r in passed if not r["late"] and (ctx.send_ungated or not is_ungated(r["reason"]))]
     for best, others in messages.one_message_each(single):
         body = messages.signal(
-            best, others, signals_store.open_plan(con, best), "insufficient", now=now, zone=_zone(ctx), label=ctx.label
+            best,
+            others,
+            signals_store.open_plan(con, best),
+            evidence(con, best),
+            now=now,
+            zone=_zone(ctx),
+            label=ctx.label,
         )
         outbox.enqueue(
             con,
@@ -57,6 +65,12 @@ def digest(ctx: Context, con: Con, now: int) -> int:
     return int(tell(ctx, con, "digest", f"digest:{day}", body, now, now + 36 * HOUR))
 
 
+def evidence(con: Con, row: Row) -> str:
+    """The computed evidence label of a signal: that of the model that judged it, for plans like this one."""
+    judge = None if row["model"] is None else models.one(con, str(row["model"]))
+    return "insufficient" if judge is None else trained.evidence(judge.card, family_of(row["tp1"] is not None))
+
+
 def tell(ctx: Context, con: Con, kind: str, key: str, body: str, now: int, expires_ts: int) -> bool:
     """Queue one alert, unless its kind is switched off; False where nothing was queued."""
     if not ctx.tell_all and kind not in ctx.cfg.notify.telegram.send_on:
@@ -66,7 +80,7 @@ def tell(ctx: Context, con: Con, kind: str, key: str, body: str, now: int, expir
 
 def _was_told(ctx: Context, row: Row) -> bool:
     passed_singly = row["verdict"] == "pass" and not row["late"]
-    return row["origin"] == "live" and passed_singly and (ctx.send_ungated or row["reason"] != UNGATED)
+    return row["origin"] == "live" and passed_singly and (ctx.send_ungated or not is_ungated(row["reason"]))
 
 
 def _zone(ctx: Context) -> ZoneInfo:

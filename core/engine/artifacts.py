@@ -51,7 +51,7 @@ class Models:
         if known is not None and known[0] == stamp:
             raise ArtifactError(known[1])
         try:
-            found = load(path, key[1])
+            found, _ = verified(path, key[1])
         except ArtifactError as error:
             self.broken[key] = stamp, str(error)
             raise
@@ -61,10 +61,10 @@ class Models:
         self.loaded[key] = found
 
 
-def load(path: Path, sha256: str | None = None) -> Artifact:
-    """A model folder, verified, read and asked its self-check. Raises ArtifactError."""
+def verified(path: Path, sha256: str | None = None) -> tuple[Artifact, str]:
+    """A model folder, verified, read and asked its self-check, and its SHA-256. Raises ArtifactError."""
     folder = registry.read(path, sha256)
-    return artifact.unpack(folder.id, folder.card, folder.files)
+    return artifact.unpack(folder.id, folder.card, folder.files), folder.sha256
 
 
 def place(path: str, root: Path, id: str) -> Path:

@@ -1,6 +1,7 @@
 """What every stage is handed: configuration as plain parameters, the file, the exchange, the clock."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from core import timeframe
@@ -22,7 +23,8 @@ class Context:
 
     label: set when the market is generated or recorded; every message then says so. send_ungated:
     announce observe-only signals one by one. tell_all: queue every kind of alert, whatever `send_on`
-    says (a console). kernels: plain in the daemon, compiled in retro.
+    says (a console). kernels: plain in the daemon, compiled in retro. config_path: the file that tuned
+    thresholds are mirrored into, None = nowhere.
     """
 
     cfg: Config
@@ -37,6 +39,7 @@ class Context:
     terms: dict[str, Terms] = field(default_factory=dict)
     unwritten: list[JobRun] = field(default_factory=list)
     models: Models = field(default_factory=Models)
+    config_path: Path | None = None
 
     def __post_init__(self) -> None:
         self.body = decision_body(self.cfg)

@@ -9,7 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from core import timeframe
-from core.engine import health, jobs
+from core.engine import health, jobs, promotion
 from core.engine.backfill import FIRST_DAYS, Progress, backfill
 from core.engine.context import Context
 from core.engine.jobs import Job
@@ -40,6 +40,7 @@ def start_up(
     behind. Returns the symbols that failed, with why; they are tried again each minute.
     """
     ctx.ensure_rows()
+    promotion.adopt(ctx, ctx.clock.now())
     now = timeframe.floor(ctx.clock.now(), MINUTE)
     try:
         markets(ctx, now)

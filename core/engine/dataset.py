@@ -67,8 +67,7 @@ def load(ctx: Context, *, start: int | None = None, end: int | None = None, know
     label and no candle behind it is used. Plans that could not have run their whole life by then are left
     out: of the youngest only the quick losers have ended.
     """
-    with ctx.db.lock:
-        frontier = _followed(ctx)
+    frontier = followed(ctx)
     known = frontier if known_by is None else min(known_by, frontier)
     window = (0 if start is None else start, known if end is None else min(end, known))
     with ctx.db.lock:
@@ -93,9 +92,13 @@ def horizon(body: Body, tf: str, max_hold: int) -> int | None:
     return (body["signals"]["validity_candles"] + hold + 1) * timeframe.ms(tf) if hold else None
 
 
-def _followed(ctx: Context) -> int:
-    # Labels of one symbol that others do not have yet would tell a common future.
-    known = candles.symbols(ctx.db.con, ctx.exchange_id)
+def followed(ctx: Context) -> int:
+    """How far the trades of every configured symbol are followed (ms); 0 where nothing is.
+
+    Labels that one symbol has and others do not have yet would tell them their common future.
+    """
+    with ctx.db.lock:
+        known = candles.symbols(ctx.db.con, ctx.exchange_id)
     marks = [info.followed_ts for symbol, info in known.items() if symbol in ctx.cfg.symbols and info.followed_ts]
     return min(marks, default=0)
 

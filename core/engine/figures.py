@@ -5,7 +5,7 @@ Figures go to JSON: dicts of plain values, NaN where a figure is not defined.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from core.candles import Floats, Ints
 from core.meta import ev, metrics
 from core.meta.artifact import Family
 from core.meta.baselines import SIDE, Baselines, geometry_table
+from core.meta.calibration import LEVEL_Z
 from core.meta.metrics import Interval
 from core.meta.samples import Flags, Samples
 from core.trades.performance import WEEK, break_even_rate, wilson
@@ -91,6 +92,11 @@ def score(family: Family, baselines: Baselines | None, samples: Samples, admitte
                   {rule: worth(chance) for rule, chance in said.items()})
 
 
+def with_columns(samples: Samples, columns: Ints) -> Samples:
+    """The same rows with some columns of their features, in the order of `columns`."""
+    return replace(samples, x=samples.x[:, columns], names=tuple(samples.names[i] for i in columns))
+
+
 def joined(parts: Sequence[Scored]) -> Scored:
     """Several in time order as one; no decision of one part stands in another."""
     samples = [part.samples for part in parts]
@@ -166,7 +172,10 @@ def probability(p: Floats, s: Scored, *, parts: bool = True) -> dict[str, Any]:
         "skill_low": gain.low / against, "skill_high": gain.high / against, "log_loss": metrics.log_loss(p, y),
     }
     if parts:
-        found |= {"ece": metrics.ece(p, y), "ece_null95": metrics.null_ece(p),
+        null = metrics.null_ece(p)
+        # The calibrator was fitted on a finite slice: its own standard error is no fault of the claims.
+        own = float(np.mean(s.p - s.low)) / LEVEL_Z
+        found |= {"ece": metrics.ece(p, y), "ece_null95": null, "ece_bar": null + own,
                   "reliability": [b._asdict() for b in metrics.reliability(p, y)]}
     return found
 
@@ -211,23 +220,24 @@ def _part(s: Scored, rows: Flags, taken: Flags) -> dict[str, Any]:
 # Comparison
 
 
-def compare(s: Scored, rule: Rule, other: Scored | None = None) -> dict[str, dict[str, Any]]:
-    """The model against each baseline on the same rows, and against another model's answers to them.
+def compare(s: Scored, rule: Rule) -> dict[str, dict[str, Any]]:
+    """The model against each baseline on the same rows.
 
-    By name: `brier`, mean squared error saved, and `r`, net R more per admitted plan, each as mean, low, high
-    of a paired week-block bootstrap.
+    By name: `brier`, squared error saved, and `r`, net R more per admitted plan, each as mean, low, high of a
+    paired week-block bootstrap.
     """
-    y, own = s.samples.win.astype(np.float64), s.gated(rule)
-    found = {name: _paired(s, y, own, p, s.taken_by(name, rule)) for name, p in s.base.items()}
-    found[TAKE_ALL] = {"r": _gain(s, own, s.admitted)}
-    if other is not None:
-        found["champion"] = _paired(s, y, own, other.p, other.gated(rule))
-    return found
+    found = {name: _paired(s, p, s.taken_by(name, rule), rule) for name, p in s.base.items()}
+    return found | {TAKE_ALL: {"r": _gain(s, s.gated(rule), s.admitted)}}
 
 
-def _paired(s: Scored, y: Floats, own: Flags, p: Floats, taken: Flags) -> dict[str, Any]:
-    saved = interval(metrics.brier_gains(s.p, y, p), s.samples.t0)
-    return {"brier": saved._asdict(), "r": _gain(s, own, taken)}
+def against(s: Scored, other: Scored, rule: Rule) -> dict[str, Any]:
+    """The model against another one's answers to the same rows; as `compare`."""
+    return _paired(s, other.p, other.gated(rule), rule)
+
+
+def _paired(s: Scored, p: Floats, taken: Flags, rule: Rule) -> dict[str, Any]:
+    saved = interval(metrics.brier_gains(s.p, s.samples.win.astype(np.float64), p), s.samples.t0)
+    return {"brier": saved._asdict(), "r": _gain(s, s.gated(rule), taken)}
 
 
 def _gain(s: Scored, own: Flags, other: Flags) -> dict[str, Any]:
@@ -241,8 +251,7 @@ def weekly_results(s: Scored, mask: Flags) -> Floats:
         return np.empty(0)
     week = s.samples.t0 // WEEK
     first, last = int(week[0]), int(week[-1])
-    sums: Floats = np.bincount(week[mask] - first, weights=s.samples.r[mask], minlength=last - first + 1)
-    return sums.astype(np.float64)
+    return np.asarray(np.bincount(week[mask] - first, s.samples.r[mask], last - first + 1), np.float64)
 
 
 def _break_even(r: Floats) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from core import timeframe
 from core.candles import Bars
-from core.engine import compiled, params, rows
+from core.engine import compiled, params, promotion, rows
 from core.engine.context import Context
 from core.engine.execute import execute
 from core.engine.funding import Book
@@ -66,6 +66,7 @@ def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -
     names = [tf for tf in ctx.scanned_timeframes() if not options.timeframes or tf in options.timeframes]
     _check(ctx, options, symbols)
     ctx.ensure_rows()
+    promotion.adopt(ctx, ctx.clock.now())
     _catch_up(ctx)
     ctx.kernels = compiled.kernels(_cache(ctx))
     total, counts = len(symbols) * len(names), Counter[str]()

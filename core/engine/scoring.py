@@ -199,7 +199,7 @@ class _Gate:
         artifact = governed.artifact
         if artifact is None:
             return Policy(self.use_ev, 0.0, "", governed.why, governed.later) if governed.why else None
-        drift = self._drift(c.decided_ts)
+        drift = self._drift(artifact.id, c.decided_ts)
         observe = "drift" if drift.get("level") == OBSERVE else missing
         observe = observe or self._unfit(artifact, c.setup, _family(c))
         raised = float(drift["by"]) if drift.get("level") == RAISE else 0.0
@@ -209,9 +209,11 @@ class _Gate:
         in_sample = governed.later or c.decided_ts < artifact.data_end
         return Policy(self.use_ev, limit, source, observe, in_sample, raised)
 
-    def _drift(self, decided_ts: int) -> Mapping[str, Any]:
-        count = _in_force(self.drift, decided_ts)
-        return self.drift[count - 1].detail if count else {}
+    def _drift(self, model: str, decided_ts: int) -> Mapping[str, Any]:
+        # It concerns the model it was found at, and ends with its rule.
+        entries = [e for e in self.drift if e.model == model]
+        count = _in_force(entries, decided_ts)
+        return entries[count - 1].detail if count else {}
 
     def _find_limits(self, count: int) -> Thresholds:
         meta = self.asked.body["meta"]

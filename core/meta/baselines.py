@@ -172,7 +172,7 @@ def newton(table: Floats, y: Floats, weight: Floats, penalty: Floats, steps: int
     for _ in range(steps):
         p = expit(table @ beta)
         slope = table.T @ (weight * (p - y)) + penalty * beta
-        curve = (table * (weight * p * (1.0 - p))[:, None]).T @ table + np.diag(penalty)
+        curve = gram(table * (weight * p * (1.0 - p))[:, None], table) + np.diag(penalty)
         move, size = np.linalg.solve(curve, slope), 1.0
         while (new := _loss(beta - size * move, table, y, weight, penalty)) > loss and size > 1e-8:
             size /= 2.0
@@ -180,6 +180,18 @@ def newton(table: Floats, y: Floats, weight: Floats, penalty: Floats, steps: int
         if gained <= 1e-10 * (1.0 + abs(loss)):
             return beta
     raise DataError("the logistic regression did not converge")
+
+
+def gram(left: Floats, right: Floats, rows: int = 128) -> Floats:
+    """left.T @ right, (k, m), added up in runs of rows.
+
+    The runs are too small for BLAS to use threads: those spin for seconds on a busy machine, and their
+    number would change the last bits.
+    """
+    out = np.zeros((left.shape[1], right.shape[1]))
+    for start in range(0, len(left), rows):
+        out += left[start:start + rows].T @ right[start:start + rows]
+    return out
 
 
 def expit(z: Floats) -> Floats:

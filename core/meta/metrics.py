@@ -6,7 +6,7 @@ rate and the tail's share live in `core.trades.performance`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from core.trades.performance import WEEK, wilson
 BINS = 10
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 TINY = 1e-12
+Truths = Callable[[np.random.Generator], Floats]
 MIN_BLOCKS = 5  # below this a draw that holds one block alone is too likely
 
 
@@ -108,16 +109,22 @@ def ece(p: Floats, y: Floats, bins: int = BINS) -> float:
     return float(np.abs(np.bincount(equal_bins(p, bins), weights=p - y)).sum() / len(p))
 
 
-def null_ece(p: Floats, reps: int = 200, seed: int = 0, bins: int = BINS, level: float = 0.95) -> float:
-    """The `level` quantile of the ECE that perfectly calibrated claims p would show by chance.
+def null_ece(p: Floats, reps: int = 200, seed: int = 0, bins: int = BINS, level: float = 0.95,
+             truths: Truths | None = None) -> float:
+    """The `level` quantile of the ECE that claims p would show by chance if they were right.
 
-    Outcomes are drawn from p, `reps` times. They are drawn apart from each other: trades of one week that
-    hang together make the honest bar a little higher than this one. NaN of nothing.
+    truths: gives the true chances for each of the `reps` draws; None = p itself, perfect claims. With
+    `Calibrator.plausible` it allows for the rows the calibrator was fitted on being few: without it a
+    calibrator of the right form on 500 rows fails on 1,000 later ones in 26 of 100 cases, with it in 6
+    (measured). Outcomes are drawn apart from each other: trades of one week that hang together make the
+    honest bar a little higher still. NaN of nothing.
     """
     if not len(p):
         return math.nan
-    rng, index = np.random.default_rng(seed), equal_bins(p, bins)
-    drawn = [np.abs(np.bincount(index, weights=p - (rng.random(len(p)) < p))).sum() for _ in range(reps)]
+    rng, index, drawn = np.random.default_rng(seed), equal_bins(p, bins), []
+    for _ in range(reps):
+        true = p if truths is None else truths(rng)
+        drawn.append(np.abs(np.bincount(index, weights=p - (rng.random(len(p)) < true))).sum())
     return float(np.quantile(drawn, level) / len(p))
 
 

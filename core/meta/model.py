@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from core.candles import Floats
+from core.candles import Floats, Ints
 from core.errors import ArtifactError, ConfigError, DataError
+from core.meta.pairs import Pair, extend, find, fold_back, from_list, to_list
+from core.meta.pairs import names as pair_names
 
 WIN, R = "win", "r"
 
@@ -24,8 +26,9 @@ class ModelParams:
     """How the boosters are grown; the defaults are those that did best on planted edges of weak markets.
 
     target: "win" (logistic) or "r" (squared error on the net R clipped at +-clip_r, for setups whose
-    result has a fat tail). seeds: boosters averaged. Rounds are fixed: no early stopping, so a booster is
-    always used with all its trees.
+    result has a fat tail). seeds: boosters averaged. pairs: how many products of two features may be added
+    where they are beyond chance (`pairs.find`), 0 = none. Rounds are fixed: no early stopping, so a booster
+    is always used with all its trees.
     """
 
     target: str = WIN
@@ -38,20 +41,27 @@ class ModelParams:
     reg_lambda: float = 5.0
     clip_r: float = 3.0
     seeds: int = 3
+    pairs: int = 4
 
     def __post_init__(self) -> None:
         if self.target not in (WIN, R):
             raise ConfigError(f"target must be {WIN!r} or {R!r}, not {self.target!r}")
         if min(self.max_depth, self.rounds, self.seeds) < 1 or self.clip_r <= 0:
             raise ConfigError("max_depth, rounds, seeds and clip_r must be positive")
+        if self.pairs < 0:
+            raise ConfigError("pairs must be 0 or more")
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Boosters of one family. names: the features in order. seeds, boosters: one each, in order."""
+    """Boosters of one family. names: the features in order. seeds, boosters: one each, in order.
+
+    pairs: products of features that the boosters see as columns behind the others.
+    """
 
     names: tuple[str, ...]
     params: ModelParams
+    pairs: tuple[Pair, ...]
     seeds: tuple[int, ...]
     boosters: tuple[Any, ...]
 
@@ -65,7 +75,7 @@ class Model:
 
         x: (n, k) in the order of `names`, NaN = not known. Raises DataError for another width or infinity.
         """
-        wide = _checked(x, len(self.names))
+        wide = extend(_checked(x, len(self.names)), self.pairs)
         if not len(wide):
             return np.empty(0)
         rows = [b.inplace_predict(wide, predict_type="margin").astype(np.float64) for b in self.boosters]
@@ -79,16 +89,17 @@ class Model:
     def contributions(self, x: Floats) -> Floats:
         """What each feature adds to the margin, (n, k + 1), the last column the bias; rows sum to `margin`.
 
-        XGBoost's own exact tree SHAP values (Lundberg et al. 2018), averaged over the boosters.
+        XGBoost's own exact tree SHAP values (Lundberg et al. 2018), averaged over the boosters; what a pair
+        adds goes half to each of its two features.
         """
-        wide = _checked(x, len(self.names))
-        matrix = _xgboost().DMatrix(wide, feature_names=list(self.names), nthread=1)
-        return np.asarray(np.mean([b.predict(matrix, pred_contribs=True).astype(np.float64)
-                                   for b in self.boosters], axis=0))
+        wide = extend(_checked(x, len(self.names)), self.pairs)
+        matrix = _xgboost().DMatrix(wide, feature_names=_columns(self.names, self.pairs), nthread=1)
+        table = np.mean([b.predict(matrix, pred_contribs=True).astype(np.float64) for b in self.boosters], axis=0)
+        return fold_back(table, self.pairs, len(self.names))
 
     def importance(self) -> dict[str, float]:
-        """Share of the total gain by feature, all features in order; sums to 1 unless no tree split."""
-        gains = dict.fromkeys(self.names, 0.0)
+        """Share of the total gain by column, features in order, then pairs; sums to 1 unless no tree split."""
+        gains = dict.fromkeys(_columns(self.names, self.pairs), 0.0)
         for booster in self.boosters:
             for name, gain in booster.get_score(importance_type="total_gain").items():
                 gains[name] += gain
@@ -108,7 +119,8 @@ class Model:
 
     def meta(self) -> dict[str, Any]:
         """What `from_blobs` needs beside the bytes, as plain JSON values; SHA-256 of each blob included."""
-        return {"names": list(self.names), "params": asdict(self.params), "seeds": list(self.seeds),
+        return {"names": list(self.names), "params": asdict(self.params), "pairs": to_list(self.pairs),
+                "seeds": list(self.seeds),
                 "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in self.blobs().items()}}
 
     @classmethod
@@ -123,28 +135,31 @@ class Model:
             if set(meta["params"]) != known:
                 raise ArtifactError(f"model parameters differ: {sorted(set(meta['params']) ^ known)}")
             params, names = ModelParams(**meta["params"]), tuple(str(n) for n in meta["names"])
-            seeds = tuple(int(s) for s in meta["seeds"])
+            pairs, seeds = from_list(meta["pairs"], len(names)), tuple(int(s) for s in meta["seeds"])
             hashes = {str(s): str(meta["sha256"][str(s)]) for s in seeds}
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise ArtifactError(f"the model's card cannot be read ({error}); train a new model") from error
         if not seeds:
             raise ArtifactError("the model's card names no booster; train a new model")
-        return cls(names, params, seeds, tuple(_booster(blobs.get(s), sha, names) for s, sha in hashes.items()))
+        columns = _columns(names, pairs)
+        return cls(names, params, pairs, seeds, tuple(_booster(blobs.get(s), h, columns) for s, h in hashes.items()))
 
 
-def fit(x: Floats, y: Floats, weight: Floats | None, names: Sequence[str], params: ModelParams, seed: int) -> Model:
+def fit(x: Floats, y: Floats, weight: Floats | None, names: Sequence[str], params: ModelParams, seed: int,
+        t0: Ints | None = None) -> Model:
     """Train the boosters; the same input and seed give the same bytes.
 
     x: (n, k) float64, NaN = not known. y: (n,) 0/1 for "win", net R for "r". weight: (n,) positive or
-    None. seed: the boosters take seed x seeds + 0, 1, .... One thread.
+    None. seed: the boosters take seed x seeds + 0, 1, .... t0: decision times, by which pairs are judged
+    week by week (`pairs.find`); always hand them in where rows hang together. One thread.
     Raises DataError for no rows, one class only, values that are not finite or no usable feature.
     """
     wide, target = _checked(x, len(names)), _target(y, params)
     _check_training(wide, target, weight, params)
-    xgb = _xgboost()
-    matrix = xgb.DMatrix(wide, target, weight=weight, feature_names=list(names), nthread=1)
+    xgb, pairs = _xgboost(), find(wide, target, weight, params.pairs, t0)
+    matrix = xgb.DMatrix(extend(wide, pairs), target, weight=weight, feature_names=_columns(names, pairs), nthread=1)
     seeds = tuple(seed * params.seeds + i for i in range(params.seeds))
-    return Model(tuple(names), params, seeds,
+    return Model(tuple(names), params, pairs, seeds,
                  tuple(xgb.train(_settings(params) | {"seed": s}, matrix, params.rounds) for s in seeds))
 
 
@@ -152,6 +167,10 @@ def _settings(p: ModelParams) -> dict[str, Any]:
     return {"objective": "binary:logistic" if p.target == WIN else "reg:squarederror", "tree_method": "hist",
             "max_depth": p.max_depth, "eta": p.eta, "subsample": p.subsample, "colsample_bytree": p.colsample,
             "min_child_weight": p.min_child_weight, "reg_lambda": p.reg_lambda, "nthread": 1, "verbosity": 0}
+
+
+def _columns(names: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
+    return [*names, *pair_names(pairs, names)]
 
 
 def _target(y: Floats, params: ModelParams) -> Floats:
@@ -184,7 +203,7 @@ def _check_training(x: Floats, y: Floats, weight: Floats | None, params: ModelPa
         raise DataError("every feature is constant or never known: nothing can be learnt from them")
 
 
-def _booster(blob: bytes | None, sha: str, names: tuple[str, ...]) -> Any:
+def _booster(blob: bytes | None, sha: str, columns: list[str]) -> Any:
     if blob is None or hashlib.sha256(blob).hexdigest() != sha:
         raise ArtifactError("a booster's file is missing or is not the one that was saved (SHA-256 differs); "
                             "restore the model folder or train a new model")
@@ -194,7 +213,7 @@ def _booster(blob: bytes | None, sha: str, names: tuple[str, ...]) -> Any:
         booster.load_model(bytearray(blob))
     except xgb.core.XGBoostError as error:
         raise ArtifactError(f"XGBoost {xgb.__version__} cannot read a booster; train a new model") from error
-    if tuple(booster.feature_names or ()) != names:
+    if booster.feature_names != columns:
         raise ArtifactError("a booster's features differ from the card's; train a new model")
     booster.set_param({"nthread": 1})
     return booster

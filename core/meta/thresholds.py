@@ -1,5 +1,6 @@
 """The thresholds of the gate: which one applies, and how the weekly tuning finds them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,13 +108,15 @@ class Goal:
 
     mode `p`: a win rate (0 to 1) of at least `target`; mode `ev`: a mean net result (percent) of at least
     `target`: a win rate says nothing of plans that win seldom and much. least: fewer passing rows prove
-    nothing. prior: rows that the parent's value counts for. share: part of the time that is chosen on; what
-    follows is scored on. embargo_ms: between the two.
+    nothing. sure: standard errors by which the rows chosen on must exceed the target, since the lowest
+    threshold that just reaches it would miss it half the time later. prior: rows that the parent's value
+    counts for. share: part of the time that is chosen on; what follows is scored on. embargo_ms: between them.
     """
 
     mode: str
     target: float
     least: int = 30
+    sure: float = 1.28
     prior: float = 200.0
     share: float = 0.6
     embargo_ms: int = 86_400_000
@@ -121,7 +124,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One threshold held against one group: part `chosen` or `scored`; level `global`, `timeframe` or `pair`."""
+    """One threshold held against one group: part `chosen` or `scored`; level `global`, `timeframe` or `pair`.
+
+    n, coverage: rows that pass. win_rate, mean_pct, error_pct: theirs, with the standard error of the mean.
+    """
 
     part: str
     level: str
@@ -131,10 +137,15 @@ class Tried:
     coverage: float
     win_rate: float
     mean_pct: float
+    error_pct: float
 
-    def reached(self, goal: Goal) -> bool:
-        """Whether enough rows pass and they reach the target."""
-        return self.n >= goal.least and (self.mean_pct if goal.mode == "ev" else self.win_rate) >= goal.target
+    def reached(self, goal: Goal, sure: float = 0.0) -> bool:
+        """Whether enough rows pass, and reach the target by `sure` standard errors."""
+        if self.n < goal.least:
+            return False
+        if goal.mode == "ev":
+            return self.mean_pct - sure * self.error_pct >= goal.target
+        return self.win_rate - sure * math.sqrt(self.win_rate * (1.0 - self.win_rate) / self.n) >= goal.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +240,7 @@ def _choose(rows: Graded, mask: NDArray[np.bool_], goal: Goal, level: str, name:
     for cut in _cuts(values):
         found = _measure(rows, mask, float(cut), "chosen", level, name)
         tried.append(found)
-        if best is None and found.reached(goal):
+        if best is None and found.reached(goal, goal.sure):
             best = found
     if best is None:
         return _Level(None, parent)
@@ -249,8 +260,10 @@ def _measure(rows: Graded, mask: NDArray[np.bool_], cut: float, part: str, level
     passing = mask & (rows.value >= cut)
     n, of = int(passing.sum()), int(mask.sum())
     win = float(rows.win[passing].mean()) if n else float("nan")
-    mean = float(rows.net_pct[passing].mean()) if n else float("nan")
-    return Tried(part, level, name, cut, n, n / of if of else 0.0, win, mean)
+    net = rows.net_pct[passing]
+    mean = float(net.mean()) if n else float("nan")
+    error = float(net.std(ddof=1)) / math.sqrt(n) if n > 1 else float("nan")
+    return Tried(part, level, name, cut, n, n / of if of else 0.0, win, mean, error)
 
 
 def _confirm(rows: Graded, late: NDArray[np.bool_], own: NDArray[np.bool_], of_tf: NDArray[np.bool_], goal: Goal,

@@ -132,8 +132,12 @@ def _chances(row: Row, evidence: str) -> list[str]:
         lines = ["Filter off: not gated" if off else "Ungated: no model yet"]
     else:
         lines = [f"p(win) {100 * row['ml_p']:.0f}%" + ("" if row["ev_pct"] is None else f" · EV {pct(row['ev_pct'])}")]
-        lines += ["(shown, not acted on)"] if off or row.get("reason") == "ungated" else []
+        lines += ["(shown, not acted on)"] if off or _observed(row) else []
     return [*lines, f"Evidence: {esc(evidence, 60)}"] if evidence else lines
+
+
+def _observed(row: Row) -> bool:
+    return str(row.get("reason")).partition(":")[0] == "ungated"
 
 
 def _validity(expires_ts: int, now: int, zone: tzinfo) -> list[str]:

@@ -69,7 +69,7 @@ def registered(con: Con, kind: str | None = None) -> list[Registered]:
         "WHERE kind = coalesce(?, kind) ORDER BY created_ts, id",
         (kind,),
     )
-    return [Registered(*row[:7], json.loads(row[7])) for row in rows]
+    return [Registered._make((*row[:7], json.loads(row[7]))) for row in rows]
 
 
 def one(con: Con, id: str) -> Registered | None:
@@ -77,7 +77,7 @@ def one(con: Con, id: str) -> Registered | None:
     row = con.execute(
         "SELECT id, kind, path, sha256, created_ts, promoted_ts, retired_ts, card FROM models WHERE id = ?", (id,)
     ).fetchone()
-    return None if row is None else Registered(*row[:7], json.loads(row[7]))
+    return None if row is None else Registered._make((*row[:7], json.loads(row[7])))
 
 
 def history(con: Con, kind: str | None = None) -> list[Promotion]:
@@ -91,7 +91,9 @@ def history(con: Con, kind: str | None = None) -> list[Promotion]:
         "ORDER BY p.promoted_ts, p.n",
         (kind,),
     )
-    return [Promotion(*r[:7], json.loads(r[7]), r[8], r[9], json.loads(r[10]).get("table", {})) for r in rows]
+    return [
+        Promotion._make((*r[:7], json.loads(r[7]), r[8], r[9], json.loads(r[10]).get("table", {}))) for r in rows
+    ]
 
 
 def standing(history: Sequence[Promotion]) -> list[Promotion]:
@@ -131,7 +133,9 @@ def promote(
         "UPDATE models SET retired_ts = ? WHERE kind = ? AND promoted_ts IS NOT NULL AND retired_ts IS NULL",
         (promoted_ts, kind),
     )
-    con.execute("UPDATE models SET promoted_ts = ?, retired_ts = NULL WHERE id = ?", (promoted_ts, model))
+    con.execute(
+        "UPDATE models SET promoted_ts = ?, retired_ts = NULL WHERE id = ? AND kind = ?", (promoted_ts, model, kind)
+    )
 
 
 def next_promoted_ts(con: Con) -> int:
@@ -145,7 +149,7 @@ def add_trials(con: Con, ts: int, trials: Iterable[Trial]) -> None:
     con.executemany(
         "INSERT INTO trials (ts, kind, params, score, detail) VALUES (?, ?, ?, ?, ?)",
         [
-            (ts, t.kind, _json(t.params), _finite(t.score), None if t.detail is None else _json(t.detail))
+            (ts, t.kind, _json(t.params), finite(t.score), None if t.detail is None else _json(t.detail))
             for t in trials
         ],
     )
@@ -169,13 +173,13 @@ def _there(con: Con) -> bool:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(value), sort_keys=True, allow_nan=False)
+    return json.dumps(finite(value), sort_keys=True, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
-    # A figure that does not exist (the win rate of no trades) is null.
+def finite(value: Any) -> Any:
+    """A JSON value in which a figure that does not exist (the win rate of no trades) is None."""
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -20,7 +20,7 @@ def day(con: Con, exchange: str, start: int, end: int) -> Day:
     ungated = row_dicts(
         con.execute(
             "SELECT * FROM signals WHERE exchange = ? AND decided_ts >= ? AND decided_ts < ? AND origin = 'live' "
-            "AND verdict = 'pass' AND reason = 'ungated' ORDER BY decided_ts, id",
+            "AND verdict = 'pass' AND (reason = 'ungated' OR reason LIKE 'ungated:%') ORDER BY decided_ts, id",
             (exchange, start, end),
         )
     )

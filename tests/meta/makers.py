@@ -26,11 +26,11 @@ def truth(x: Floats, form: str, strength: float) -> Floats:
 
 def candidates(n: int, seed: int, form: str = "none", strength: float = 0.40, k: int = 35,
                **clock: float) -> tuple[Samples, Floats]:
-    """n candidates with fixed targets at 1 R, k features, and their true chances; x[:, 4] holds NaN."""
+    """n candidates with fixed targets at 1 R, k features, and their true chances; the last column holds NaN."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, k))
     p = truth(x, form, strength)
-    x[rng.random(n) < 0.2, 4] = np.nan
+    x[rng.random(n) < 0.2, -1] = np.nan
     t0, t1 = times(n, rng, **clock)
     r = np.where(rng.random(n) < p, 1.0, -1.0) - COST
     risk = rng.uniform(0.5, 2.0, n)
