@@ -7,7 +7,8 @@ from typing import Any
 
 from core import timeframe
 from core.engine.context import Context
-from core.meta.gate import FILTER_OFF, UNGATED, is_ungated
+from core.engine.explain import Explained
+from core.meta.gate import FILTER_OFF, UNGATED, Policy, is_ungated
 from core.signals.indicators import BLOCK, Indicators
 from core.store import candles, reports
 
@@ -26,7 +27,7 @@ class Gate:
     sentence: str
 
 
-def of(ctx: Context, row: Row, body: Mapping[str, Any]) -> list[Gate]:
+def of(ctx: Context, row: Row, body: Mapping[str, Any], explained: Explained) -> list[Gate]:
     """The gates in the order in which they were asked. body: the configuration the decision was made under."""
     return [
         _hole(ctx, row, body),
@@ -34,7 +35,7 @@ def of(ctx: Context, row: Row, body: Mapping[str, Any]) -> list[Gate]:
         _tp1(row, body),
         _avwap(ctx, row, body),
         _notional(row),
-        _model(row, body),
+        _model(row, body, explained),
     ]
 
 
@@ -150,36 +151,32 @@ def _notional(row: Row) -> Gate:
     )
 
 
-def _model(row: Row, body: Mapping[str, Any]) -> Gate:
+def _model(row: Row, body: Mapping[str, Any], explained: Explained) -> Gate:
     meta = body["meta"]
-    key = "models.meta.min_ev_pct" if meta["use_ev"] else "models.meta.threshold"
     if not meta["enabled"]:
-        return Gate(
-            "model",
-            None,
-            None,
-            None,
-            "models.meta.enabled",
-            f"no model is asked ({FILTER_OFF}: models.meta.enabled is false)",
-        )
+        key = "models.meta.enabled"
+        return Gate("model", None, None, None, key, f"no model is asked ({FILTER_OFF}: {key} is false)")
     if row["ml_p"] is None:
-        return Gate(
-            "model",
-            None,
-            None,
-            None,
-            "models.meta",
-            f"no model has judged it, since none exists yet (models.meta: {UNGATED}, observe-only)",
-        )
-    value, least = (row["ev_pct"], meta["min_ev_pct"]) if meta["use_ev"] else (row["ml_p"], meta["threshold"])
-    what = f"EV {value:.3g} %" if meta["use_ev"] else f"p(win) {100 * value:.0f} %"
-    held = None if is_ungated(row["reason"]) or row["reason"] == FILTER_OFF else value >= least
-    acted = "; shown, not acted on" if held is None else ""
-    return Gate(
-        "model",
-        held,
-        value,
-        least,
-        key,
-        f"model {row['model']} gives {what}; at least {least:g} is asked for ({key}){acted}",
-    )
+        why = str(row["reason"]).partition(": ")[2] if is_ungated(row["reason"]) else ""
+        said = f"no model has judged it: {why}" if why else "no model has judged it, since none existed yet"
+        return Gate("model", None, None, None, "models.meta", f"{said} (models.meta: {UNGATED}, observe-only)")
+    return _judged(row, bool(meta["use_ev"]), explained.policy)
+
+
+def _judged(row: Row, use_ev: bool, policy: Policy | None) -> Gate:
+    key = "models.meta.min_ev_pct" if use_ev else "models.meta.threshold"
+    value = row["ev_pct"] if use_ev else row["ml_p"]
+    what = f"model {row['model']} gives p(win) {100 * row['ml_p']:.0f} % and EV {row['ev_pct']:.3g} %"
+    held = {"ev": row["verdict"] == "pass", "p": row["verdict"] == "pass"}.get(_first_word(row))
+    if policy is None:
+        return Gate("model", held, value, None, key, what)
+    least = policy.limit if use_ev else 100 * policy.limit
+    name = "EV" if use_ev else "p(win)"
+    asked = f"{name} of {least:.3g} % is asked for, and its lower bound must exceed that ({policy.source})"
+    acted = "" if held is not None else "; shown, not acted on"
+    return Gate("model", held, value, policy.limit, key if policy.source == "global" else policy.source,
+                f"{what}; {asked}{acted}")
+
+
+def _first_word(row: Row) -> str:
+    return str(row["reason"]).partition(" ")[0].removesuffix("_low")

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("core.cli.diff:run", "compare the signals and trades of two databases"),
     "test-alert": ("core.cli.send_test:run", "send one message to Telegram, or find the chat to send to"),
     "models": ("core.cli.models:run", "the models: list, show, promote, roll back; also while the daemon runs"),
+    "audit": ("core.cli.audit:run", "the truth scorecard: can the figures of this program be believed?"),
     "backup": ("core.cli.backup:run", "copy the database while the daemon runs"),
 }
 
@@ -249,6 +250,13 @@ def _models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", nargs="?", help="the model's id or its beginning; for add its folder")
 
 
+def _audit(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--quick", action="store_true", help="less of everything, in well under a minute; its wider bars are shown")
+    add("--seed", metavar="N", type=positive, default=7, help="what all generated markets follow from (default: 7)")
+    add("--page", metavar="FILE", help="write the scorecard as a page of Markdown, too")
+
+
 def _backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="the file to write; it must not exist yet")
 
@@ -299,6 +307,15 @@ _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[t
             ("show 20240505-0300", "one model's card, and whether its files are sound"),
             ("promote 20240505-0300", "let it judge from the next decision on"),
             ("rollback", "back to the one before it, or to none"),
+        ),
+    ),
+    "audit": (
+        _audit,
+        (
+            ("", "all rows: generated markets, and the configured database where there is one"),
+            ("--quick", "as the tests run it"),
+            ("--seed 8 --json", "other markets, for a script"),
+            ("--page docs/AUDIT.md", "and as a page"),
         ),
     ),
     "backup": (

@@ -8,6 +8,7 @@ from typing import Any
 from core.cli import gates, opening
 from core.cli.screen import Out
 from core.engine.context import Context
+from core.engine.explain import explain
 from core.errors import DataError
 from core.meta.gate import FILTER_OFF, UNGATED, is_ungated
 from core.notify.text import pct, price, r
@@ -68,13 +69,16 @@ def gather(ctx: Context, row: Row) -> dict[str, Any]:
         body = signals.configs(ctx.db.con)[row["config_hash"]]
         trade = signals.trade_row(ctx.db.con, row["id"])
         events, alert = reports.events(ctx.db.con, row["id"]), reports.alert_about(ctx.db.con, row)
-    asked = gates.of(ctx, row, body)
+        explained = explain(ctx, ctx.db.con, row, body)
+    asked = gates.of(ctx, row, body, explained)
     return {
         "signal": dict(row),
         "trade": trade,
         "events": events,
         "alert": _alert(row, alert, ctx),
         "gates": [asdict(gate) for gate in asked],
+        "moved": [move._asdict() for move in explained.moved],
+        "moved_trouble": explained.trouble,
         "config_changes": gates.changed(asked, body, ctx.body),
         "now": ctx.clock.now(),
     }
@@ -94,6 +98,7 @@ def lines(facts: dict[str, Any], out: Out) -> list[str]:
         f"Found    {row['rationale']}",
         "",
         *(f"{name:<9}{line}" for name, line in _gates(facts["gates"])),
+        *(f"{name:<9}{line}" for name, line in _moved(facts)),
         *(f"         {line}" for line in facts["config_changes"]),
         "",
         *(f"{name:<9}{line}" for name, line in _plan(row)),
@@ -123,6 +128,18 @@ def _verdict(row: Row) -> str:
 def _gates(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
     marks = {True: "ok  ", False: "NO  ", None: "-   "}
     return [("Gates" if i == 0 else "", f"{marks[gate['passed']]}{gate['sentence']}") for i, gate in enumerate(found)]
+
+
+def _moved(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    # XGBoost's own contributions, in the margin that p is made from.
+    lines = [
+        f"{move['by']:+.3f}  {move['name']} = {'not known' if move['value'] is None else format(move['value'], '.4g')}"
+        f" ({move['meaning']})"
+        for move in facts["moved"]
+    ]
+    if facts["moved_trouble"]:
+        lines = [f"what moved p cannot be told: {facts['moved_trouble']}"]
+    return [("Moved p" if i == 0 else "", line) for i, line in enumerate(lines)]
 
 
 def _plan(row: Row) -> list[tuple[str, str]]:

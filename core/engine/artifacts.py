@@ -26,10 +26,14 @@ class Models:
 
     def get(self, promotion: Promotion, root: Path) -> Artifact:
         """The model of a promotion. Raises ArtifactError; a folder that failed is read again once it changed."""
-        key = (promotion.model or "", promotion.sha256)
-        if key not in self.loaded:
-            self._load(key, place(promotion.path, root, key[0]))
-        return self.loaded[key]
+        id = promotion.model or ""
+        return self.read(id, promotion.sha256, place(promotion.path, root, id))
+
+    def read(self, id: str, sha256: str, path: Path) -> Artifact:
+        """A registered model, from memory or from its folder. Raises ArtifactError."""
+        if (id, sha256) not in self.loaded:
+            self._load((id, sha256), path)
+        return self.loaded[id, sha256]
 
     def usable(
         self, history: Sequence[Promotion], root: Path, failed: Callable[[Promotion, str], None]

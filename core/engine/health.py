@@ -5,7 +5,7 @@ import logging
 from core.engine import announce
 from core.engine.context import Context
 from core.engine.sync import Synced
-from core.errors import Transient
+from core.errors import DataError, Transient
 from core.notify import messages
 from core.store import runs
 from core.store.candles import Con
@@ -23,7 +23,8 @@ _BAN = "banned_until"
 
 def watch(ctx: Context, now: int, done: Synced) -> None:
     """Remember outages and bans over restarts, and queue a message when one begins in earnest or ends."""
-    away = bool(done.errors) and not done.reached and all(isinstance(e, Transient) for e in done.errors.values())
+    kinds = (Transient, DataError)  # silent, or answering with rubbish
+    away = bool(done.errors) and not done.reached and all(isinstance(e, kinds) for e in done.errors.values())
     with ctx.db.lock:
         since = runs.get(ctx.db.con, _DOWN)
         banned = runs.get(ctx.db.con, _BAN, 0)

@@ -67,6 +67,13 @@ def verdicts(ctx: Context, con: Con, asked: Asked) -> list[Verdict]:
     return _Gate(ctx, con, asked).verdicts()
 
 
+def policies(ctx: Context, con: Con, asked: Asked) -> list[Policy | None]:
+    """What the gate asks of each candidate, None where no model governs it or the filter is off."""
+    if not asked.body["meta"]["enabled"] or not models.has_history(con):
+        return [None] * len(asked.found)
+    return _Gate(ctx, con, asked).policies(None)
+
+
 def model_root(ctx: Context) -> Path:
     """The folder that holds the model folders."""
     return Path(ctx.cfg.models.meta.model_path)
@@ -96,8 +103,11 @@ class _Gate:
         governed = [self._governed(*self._governing(c.decided_ts)) for c in found]
         missing = self._awaited() if any(g.artifact for g in governed) else None
         scores = self._scores(governed) if missing is None else [None] * len(found)
-        policies = [self._policy(c, g, missing) for c, g in zip(found, governed, strict=True)]
-        return [judge(c.refusal, True, s, p) for c, s, p in zip(found, scores, policies, strict=True)]
+        asked = self.policies(missing)
+        return [judge(c.refusal, True, s, p) for c, s, p in zip(found, scores, asked, strict=True)]
+
+    def policies(self, missing: str | None) -> list[Policy | None]:
+        return [self._policy(c, self._governed(*self._governing(c.decided_ts)), missing) for c in self.asked.found]
 
     # Which model
 

@@ -13,8 +13,11 @@ from core.errors import DataError
 from core.meta import trials
 from core.meta.evidence import Evidence, label
 
-# To be beaten by more than chance, in squared error and in money; `ungated` has no probability.
-BEATEN = ("base_rate", "geometry", "ema200", TAKE_ALL)
+# To be beaten by more than chance in squared error, those who know something; in money, those who know nothing
+# (and the champion in both). The simple rules' money must only be exceeded: the difference between two ways of
+# picking is mostly noise. `ungated` has no probability.
+BEATEN = {"brier": ("base_rate", "geometry", "ema200"), "r": ("base_rate", TAKE_ALL)}
+EXCEEDED = ("geometry", "ema200")
 # It sees the same features and is the better tool where the truth is a straight line: the model must not be
 # clearly worse and lose more than a quarter of what the logistic gains on the base rate.
 MATCHED = "ridge"
@@ -72,11 +75,14 @@ def objections(compared: Mapping[str, Mapping[str, Any]], probability: Mapping[s
     if weeks < FEWEST_WEEKS:
         return [f"the sealed rows span {weeks} weeks, {FEWEST_WEEKS} are the least for an interval"]
     found = [f"{name} alone tells wins from losses (AUC {area:.2f}): it looks like a leak" for name, area in suspects]
-    for name in (*BEATEN, CHAMPION):
-        by = compared.get(name, {})
-        for measure, unit in (("brier", "squared error"), ("r", "R per plan")):
-            if measure in by and not by[measure]["low"] > 0.0:
-                found.append(f"no better than {_NAMES[name]} in {unit} ({_shown(by[measure])})")
+    for measure, unit in (("brier", "squared error"), ("r", "R per plan")):
+        for name in (*BEATEN[measure], CHAMPION):
+            gain = compared.get(name, {}).get(measure)
+            if gain is not None and not gain["low"] > 0.0:
+                found.append(f"no better than {_NAMES[name]} in {unit} ({_shown(gain)})")
+    for name in EXCEEDED:
+        if name in compared and not compared[name]["r"]["mean"] > 0.0:
+            found.append(f"no better than {_NAMES[name]} in R per plan ({_shown(compared[name]['r'])})")
     if MATCHED in compared and not _matches(compared):
         found.append(f"worse than {_NAMES[MATCHED]} in squared error ({_shown(compared[MATCHED]['brier'])})")
     if not probability["ece"] <= probability["ece_bar"]:

@@ -129,7 +129,8 @@ def _size(row: Row) -> list[str]:
 def _chances(row: Row, evidence: str) -> list[str]:
     off = row.get("reason") == "filter off"
     if row["ml_p"] is None:
-        lines = ["Filter off: not gated" if off else "Ungated: no model yet"]
+        why = str(row.get("reason")).partition(": ")[2]
+        lines = ["Filter off: not gated" if off else f"Ungated: {esc(why, 160) or 'no model yet'}"]
     else:
         lines = [f"p(win) {100 * row['ml_p']:.0f}%" + ("" if row["ev_pct"] is None else f" · EV {pct(row['ev_pct'])}")]
         lines += ["(shown, not acted on)"] if off or _observed(row) else []

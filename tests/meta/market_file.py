@@ -1,5 +1,6 @@
 """A database full of closed plans on a generated market, made in seconds: candles into the file, then retro."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from core.store import candles
 from core.store.candles import MarketInfo
 from core.store.db import Database
 from core.timeframe import DAY, MINUTE
+
+DAYS = 50  # of the shared file
 
 # Breakouts and pullbacks on short timeframes at low cost, so that half a year holds thousands of plans.
 CONFIG = """
@@ -76,6 +79,16 @@ def made(folder: Path, *, edge: float = 0.0, seed: int = 7, days: int = 150, cfg
     ctx = Context(cfg, Database(folder / "own.db"), VirtualClock(source.start), tell_all=True)
     fill(ctx, source, days)
     return ctx
+
+
+def copied(source: Path, folder: Path) -> Context:
+    """A copy of a made file and its models in another folder, open for writing."""
+    for file in source.glob("own.db*"):
+        shutil.copy(file, folder / file.name)
+    if (source / "models").is_dir():
+        shutil.copytree(source / "models", folder / "models")
+    db = Database(folder / "own.db")
+    return Context(config(folder), db, VirtualClock(end_of(DAYS)), tell_all=True)
 
 
 def opened(ctx: Context, *, readonly: bool = False) -> Context:

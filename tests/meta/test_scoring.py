@@ -16,6 +16,7 @@ from core.clock import VirtualClock
 from core.config.schema import Config, Threshold
 from core.engine import frames, promotion, retro, scoring
 from core.engine.context import Context
+from core.engine.explain import explain
 from core.engine.promotion import Order
 from core.engine.reconcile import reconcile
 from core.market.faults import Fault
@@ -25,6 +26,7 @@ from core.meta.samples import TARGETS, TRAILED
 from core.signals import features
 from core.store.db import Database
 from core.timeframe import HOUR, MINUTE
+from tests.cli import doors
 from tests.engine import harness
 from tests.engine.rig import BTC, SOL, Rig, warmed
 from tests.meta import filter_rig as filters
@@ -456,3 +458,42 @@ def test_a_filter_that_is_off_asks_no_model(warm: Path, tmp_path: Path) -> None:
         filters.promote(r, filters.model(tmp_path, cfg))
         r.go(55)
         assert reasons(rows(r)) == {"filter off"} and all(row["p"] is None for row in rows(r))
+
+
+# Explained
+
+
+def test_why_tells_the_limit_its_source_and_what_moved_p_most(judged: tuple[Path, Config, int]) -> None:
+    path, cfg, _ = judged
+    db = Database(path, readonly=True)
+    ctx = Context(cfg, db, VirtualClock(0))
+    try:
+        for row in harness.rows(path, "signals"):
+            found = explain(ctx, db.con, row, ctx.body)
+            assert (found.policy is None) == (row["model"] is None) == (found.moved == [])
+            if found.policy:
+                assert (found.policy.limit, found.policy.source, found.trouble) == (-0.15, "global", None)
+                assert [abs(m.by) for m in found.moved] == sorted((abs(m.by) for m in found.moved), reverse=True)
+                assert all(m.name in features.NAMES and m.meaning for m in found.moved)
+    finally:
+        db.close()
+
+
+def test_the_command_why_explains_judged_and_unjudged_rows(judged: tuple[Path, Config, int], tmp_path: Path) -> None:
+    path, cfg, _ = judged
+    text = filters.BUSY + f"models: {{meta: {{model_path: {cfg.models.meta.model_path}, min_ev_pct: -0.15}}}}\n"
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    for row in harness.rows(path, "signals"):
+        said = doors.call("core", "why", row["id"], "--config", config, "--db", path)
+        assert said.code == 0, said.err
+        assert ("Moved p" in said.out and "(global)" in said.out) == (row["model"] is not None), said.out
+        if row["reason"].startswith("ev"):
+            mark = "ok  model" if row["verdict"] == "pass" else "NO  model"
+            assert mark in said.out and f"model {row['model']} gives p(win)" in said.out
+    shutil.move(cfg.models.meta.model_path, tmp_path / "away")
+    try:
+        said = doors.call("core", "why", row["id"], "--config", config, "--db", path)
+        assert said.code == 0 and "what moved p cannot be told" in said.out
+    finally:
+        shutil.move(tmp_path / "away", cfg.models.meta.model_path)

@@ -123,7 +123,7 @@ def false_profit_row(found: Sequence[Run], least: int) -> Row:
     limit = NOMINAL + 2.0 * math.sqrt(NOMINAL * (1.0 - NOMINAL) / n) if n else math.nan
     free = sum(not run.costs for run in told)
     value = (f"{wrong} of {n} gates with an interval claim a profit ({wrong / n if n else 0.0:.1%}); {len(found)} runs, "
-             f"{sum(run.shuffled for run in found)} with shuffled labels; {free} of the {n} without costs")
+             f"{sum(run.shuffled for run in found)} with shuffled labels, {free} of the {n} without costs")
     held = wrong <= limit * n if n else True
     return Row(5, "false profits on noise", value, f"share at most {limit:.1%} (nominal {NOMINAL:.1%} + 2 Monte Carlo "
                f"errors), at least {least} runs", held and len(found) >= least,
@@ -143,7 +143,7 @@ def coverage_row(found: Sequence[Run]) -> Row:
     by = {family: (sum(r.gated for r in costly if r.family == family), sum(r.of for r in costly if r.family == family))
           for family in sorted({run.family for run in costly})}
     told = ", ".join(f"{family} {a:,} of {b:,}" for family, (a, b) in by.items())
-    value = (f"{gated / of:.2%} of {of:,} candidates pass ({told}; worst of {len(costly)} runs {worst:.1%}); "
+    value = (f"{gated / of:.2%} of {of:,} candidates pass ({told}, worst of {len(costly)} runs {worst:.1%}); "
              f"{promoted} of {len(found)} models promoted")
     return Row(6, name, value, bar, gated <= MOST_COVERED * of and not promoted,
                detail={"gated": gated, "candidates": of, "worst": worst, "promoted": promoted})

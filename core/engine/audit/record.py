@@ -46,9 +46,9 @@ class Size:
     repeats: int
 
 
-FULL = Size("full", 3000, 250, 120, 0.03, 24, 8, 400, dict.fromkeys(("linear", "interaction", "rare"),
+FULL = Size("full", 3000, 250, 60, 0.03, 24, 8, 400, dict.fromkeys(("linear", "interaction", "rare"),
                                                                    (1000, 2000, 5000, 12000)), 4)
-QUICK = Size("quick", 1000, 200, 12, 0.10, 3, 1, 400, {"linear": (2000, 5000), "interaction": (5000,)}, 2)
+QUICK = Size("quick", 1000, 200, 6, 0.10, 2, 1, 400, {"linear": (2000, 5000), "interaction": (5000,)}, 2)
 
 
 @dataclass(frozen=True, slots=True)
