@@ -53,8 +53,8 @@ types: $(STAMP)
 bench: $(STAMP) ## Measure speed
 	$(PY) -m bench
 
-audit: $(STAMP) ## Print the truth scorecard
-	$(PY) -m core audit
+audit: $(STAMP) ## Measure the truth scorecard, print it and write docs/AUDIT.md
+	$(PY) -m core audit --page docs/AUDIT.md
 
 reliability: $(STAMP) ## Run the long fault tests and print the fault scorecard
 	$(PY) -m tests.reliability

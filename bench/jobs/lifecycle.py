@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bench import data
-from bench.measure import Row, Scale, cpu, median
+from bench.measure import Row, Scale, cpu, side_by_side
 from bench.peers import environment
 from core.candles import Bars
 from core.engine import compiled
@@ -19,14 +19,6 @@ from core.trades.arrays import ORDER, empty_states, unpack_states
 SL, TP1, TP2 = 0.004, 0.004, 0.008  # of the entry: some 80 minutes until one is met
 PUBLISHED_S = 0.144  # vectorbt 1.2.0 on a quiet machine, from_signals with stops, 20,000 entries on 3 years
 FIELDS = ("ts", "open", "high", "low", "close")
-
-
-class Peer(NamedTuple):
-    """What a peer took for its part of the job."""
-
-    name: str
-    seconds: float
-    note: str
 
 
 def run(scale: Scale) -> list[Row]:
@@ -47,19 +39,16 @@ def run(scale: Scale) -> list[Row]:
     def plain() -> None:
         plain_walk_many(orders, (at + 1).tolist(), *lists, closes.tolist(), atr.tolist(), end, slow)
 
-    first, again = cpu(ours), scale.pick(9, 3)
-    taken = [cpu(ours) for _ in range(again)]
-    peer = _vectorbt(scale, bars, at, orders["direction"])
-    taken += [cpu(ours) for _ in range(again)]  # before and after the peer, so that a busy moment meets both
-    mine = median(taken)
-    uncompiled = median([cpu(plain) for _ in range(scale.pick(3, 1))])
+    first = cpu(ours)
+    mine, uncompiled = side_by_side(scale.pick(3, 1), lambda: best(ours), lambda: cpu(plain))
+    peer = _vectorbt(scale, _entries(scale.folder, bars, at, orders["direction"]), lambda: best(ours))
     if not np.array_equal(fast, slow):
         raise RuntimeError("compiled and plain do not give the same states")
     lived = _minutes_lived(fast, orders) / len(orders)
     note = f"{len(orders):,} plans, {lived:.0f} minutes each; first call {first:.1f} s"
     return [
         Row("compiled", mine, "s", "the plain Python it is compiled from", uncompiled, 40, at_least=True, note=note),
-        Row("compiled", mine, "s", peer.name, peer.seconds, 0.1, note=peer.note),
+        peer,
     ]
 
 
@@ -92,17 +81,27 @@ def _minutes_lived(states: Any, orders: Any) -> float:
     return float(sum(lived))
 
 
-def _vectorbt(scale: Scale, bars: Bars, at: Any, side: Any) -> Peer:
+def best(work: Callable[[], None]) -> float:
+    """A few calls as one measurement: they take milliseconds."""
+    return min(cpu(work) for _ in range(3))
+
+
+def _vectorbt(scale: Scale, entries: Path, ours: Callable[[], float]) -> Row:
     why = environment.ready() if scale.peers else "left out"
     if why is None:
         try:
-            found = environment.run("vectorbt_brackets.py", str(_entries(scale.folder, bars, at, side)), "5")
+            peer = environment.Peer("vectorbt_brackets.py", str(entries))
+            theirs_too = lambda: min(float(peer.ask()["seconds"]) for _ in range(3))  # noqa: E731
+            mine, theirs = side_by_side(scale.pick(7, 1), ours, theirs_too)
+            peer.close()
         except RuntimeError as error:
             why = str(error)
         else:
-            note = f"{found['trades']:,} trades taken, overlapping ones ignored; first call {found['first']:.0f} s"
-            return Peer(f"vectorbt {found['version']} from_signals", found["seconds"], note)
-    return Peer("vectorbt, PUBLISHED figure", PUBLISHED_S, f"vectorbt was not run: {why}")
+            first, name = peer.first, f"vectorbt {peer.first['version']} from_signals"
+            note = f"{first['trades']:,} trades taken, overlapping ones ignored; first call {first['seconds']:.0f} s"
+            return Row("compiled", mine, "s", name, theirs, 0.1, note=note)
+    note = f"vectorbt was not run: {why}"
+    return Row("compiled", ours(), "s", "vectorbt, PUBLISHED figure", PUBLISHED_S, 0.1, note=note)
 
 
 def _entries(folder: Path, bars: Bars, at: Any, side: Any) -> Path:

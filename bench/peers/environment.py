@@ -34,11 +34,30 @@ def ready() -> str | None:
     return None
 
 
-def run(script: str, *args: str) -> dict[str, Any]:
-    """Run a peer's script and return the JSON of its last line. Raises RuntimeError where it fails."""
-    command = [str(python()), str(ROOT / "bench" / "peers" / script), *args]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or [f"{script} failed"])[-1])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+class Peer:
+    """A peer's script, which answers each question with one measurement."""
+
+    def __init__(self, script: str, *args: str) -> None:
+        """Start it and wait for its first answer. Raises RuntimeError where it fails."""
+        command = [str(python()), str(ROOT / "bench" / "peers" / script), *args]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.first = self._answer()
+
+    def ask(self) -> dict[str, Any]:
+        """Let it measure once more. Raises RuntimeError where it fails."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("again\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"it ended with exit code {self._process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        return found

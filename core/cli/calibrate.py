@@ -15,4 +15,4 @@ def run(args: Namespace, out: Out) -> int:
     def work(ctx: Context, window: Window, progress: Progress) -> Handed:
         return calibrate.run(ctx, window, progress=progress)
 
-    return learning.run(args, out, "calibrate_meta.py", "calibrate", work)
+    return learning.run(args, out, "calibrate_meta.py", "calibrate", "plans", work)

@@ -19,7 +19,7 @@ Work = Callable[[Context, Window, Progress], Handed]
 LOW = 15  # steps of niceness beside a tick
 
 
-def run(args: Namespace, out: Out, door: str, label: str, work: Work) -> int:
+def run(args: Namespace, out: Out, door: str, label: str, unit: str, work: Work) -> int:
     """Do the work read-only, print its report, and take the result in or leave it to the daemon (rule 34)."""
     if args.low_priority:
         os.nice(LOW)
@@ -28,7 +28,7 @@ def run(args: Namespace, out: Out, door: str, label: str, work: Work) -> int:
         raise UsageError("--days and --start say the same thing: give one of them")
     cfg = opening.config(args)
     clock = SystemClock()
-    began, bar = clock.monotonic(), Bar(out.err, clock, label, "steps")
+    began, bar = clock.monotonic(), Bar(out.err, clock, label, unit)
     with opening.reader(args, cfg) as ctx:
         done = work(ctx, Window(args.start, args.end, args.days), bar)
     bar.close()
@@ -39,7 +39,7 @@ def run(args: Namespace, out: Out, door: str, label: str, work: Work) -> int:
     for line in report.lines(done.report, full=args.full):
         out.say(line)
     out.say("")
-    out.say(done.said)
+    out.say(done.said.partition(". ")[0].rstrip(".") + ".")  # the report has said why
     out.say(taken or f"handed back as {done.folder.path}: the daemon takes it in before its next scan and tells")
     out.say(f"Time       {seconds:.1f} s")
     return 0

@@ -19,4 +19,4 @@ def run(args: Namespace, out: Out) -> int:
                       test_ms=args.test_days * DAY, step_ms=args.step_days * DAY)
         return training.run(ctx, window, how=how, progress=progress)
 
-    return learning.run(args, out, "train_meta.py", "train", work)
+    return learning.run(args, out, "train_meta.py", "train", "folds", work)

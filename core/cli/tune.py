@@ -15,4 +15,4 @@ def run(args: Namespace, out: Out) -> int:
     def work(ctx: Context, window: Window, progress: Progress) -> Handed:
         return tuning.run(ctx, window, mode=args.mode, progress=progress)
 
-    return learning.run(args, out, "tune_thresholds.py", "tune", work)
+    return learning.run(args, out, "tune_thresholds.py", "tune", "plans", work)

@@ -61,7 +61,9 @@ def _starts(ctx: Context, known: dict[str, list[candles.Stretch]], start: int) -
     # A symbol with candles goes on at its frontier in the tick, however long it was away.
     found: dict[int, list[str]] = {}
     for symbol in ctx.cfg.symbols:
-        if symbol not in known or known[symbol][0].start > start or known[symbol][0].frontier == known[symbol][0].start:
+        # The newest stretch: an older one may lie before a hole, where a first start was killed.
+        newest = known[symbol][-1] if symbol in known else None
+        if newest is None or newest.start > start or newest.frontier == newest.start:
             found.setdefault(start, []).append(symbol)
     return found
 

@@ -117,7 +117,9 @@ def interval(values: Floats, t0: Ints, seed: int = 0, level: float = 0.95) -> In
     """Mean and its interval with weeks as blocks; NaN bounds below FEWEST_WEEKS."""
     if weeks(t0) < FEWEST_WEEKS:
         return Interval(float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
-    return metrics.block_bootstrap_mean(values, t0, seed=seed, level=level)
+    found = metrics.block_bootstrap_mean(values, t0, seed=seed, level=level)
+    # Where nearly all values are equal some draws have no spread: no mean lies outside the values themselves.
+    return Interval(found.mean, max(found.low, float(values.min())), min(found.high, float(values.max())))
 
 
 def weeks(t0: Ints) -> int:

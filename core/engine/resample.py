@@ -23,7 +23,7 @@ def resample(ctx: Context, symbols: set[str] | None = None) -> int:
         for tf, tails in due.items():
             for span, parts in tails.items():
                 written += build_store.build(con, parts, timeframe.ms(tf), *span)
-                build_store.set_built(con, [(span[1], part.target) for part in parts])
+                build_store.set_built(con, (part.target for part in parts), span[1])
         series = candles.series(con, ctx.exchange_id) if dirty else series
         for symbol in work:
             for span in dirty.get(symbol, ()):
@@ -38,7 +38,7 @@ def _tails(
     size, found = timeframe.ms(tf), dict[Span, list[Part]]()
     for symbol in work:
         stretch, target = stretches[symbol][-1], series.get((symbol, tf))
-        begin, end = timeframe.floor(stretch.start, size), timeframe.floor(stretch.frontier, size)
+        begin, end = stretch.start - stretch.start % size, stretch.frontier - stretch.frontier % size
         if target is None or (begin if target.built_ts is None else target.built_ts) >= end:
             continue
         part = Part(series[symbol, timeframe.SOURCE[tf]].id, target.id, stretch.frontier)

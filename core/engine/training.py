@@ -153,13 +153,9 @@ def train(rows: Samples, admitted: Flags, how: Recipe, champion: Artifact | None
 
     admitted: as `Dataset.admitted`. champion: what governs today; it is asked about the same sealed rows.
     """
-    found = []
-    names = [name for name in (TARGETS, TRAILED) if np.any(rows.family == name)]
-    counter = _Counter(progress, len(names))
-    for name in names:
-        mask = rows.family == name
-        found.append(_family(name, rows.take(mask), admitted[mask], how, champion, counter))
-    return found
+    parts = {name: rows.family == name for name in (TARGETS, TRAILED) if np.any(rows.family == name)}
+    counter = _Counter(progress, sum(_steps(rows.take(mask), how) for mask in parts.values()))
+    return [_family(name, rows.take(mask), admitted[mask], how, champion, counter) for name, mask in parts.items()]
 
 
 def fit(rows: Samples, chosen: Any, calibrating: Any, params: ModelParams, seed: int) -> Family:
@@ -180,30 +176,41 @@ def fit(rows: Samples, chosen: Any, calibrating: Any, params: ModelParams, seed:
 
 
 class _Counter:
-    # Progress over all families: the folds of the later ones are not known before their turn.
-    def __init__(self, progress: Progress | None, families: int) -> None:
-        self._progress, self._families, self._done, self._before = progress, families, 0, 0
+    # Progress over the folds of all families.
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
 
-    def family(self) -> None:
-        self._done, self._before = 0, self._before + 1
-
-    def step(self, of: int) -> None:
-        self._done += 1
+    def step(self) -> None:
+        self._done = min(self._done + 1, self._total)
         if self._progress:
-            share = min(self._done / of, 1.0)
-            self._progress(int(1000 * (self._before + share - 1)), 1000 * self._families)
+            self._progress(self._done, self._total)
+
+
+def _steps(rows: Samples, how: Recipe) -> int:
+    # Each fold, the sealed one, and the figures; one where the family is refused.
+    try:
+        _check(rows, how)
+        final, gap = _final(rows, how)
+        return len(_folds(rows, final, how, gap)) + 2
+    except DataError:
+        return 1
+
+
+def _final(rows: Samples, how: Recipe) -> tuple[Fold, int]:
+    gap = splits.embargo(rows.t0, rows.t1)
+    return splits.final_split(rows.t0, rows.t1, fit=how.fit, calibrate=how.calibrate, embargo_ms=gap,
+                              settle_ms=gap), gap
 
 
 def _family(name: str, rows: Samples, admitted: Flags, how: Recipe, champion: Artifact | None,
             counter: _Counter) -> Outcome:
-    counter.family()
     told = {"family": name, "n": len(rows), "admitted": int(admitted.sum()), "base_rate": float(rows.win.mean()),
             "mean_r": float(rows.r.mean()), "unusable_features": samples.useless(rows.x, rows.names)}
     try:
         _check(rows, how)
         return _trained(name, rows, admitted, how, champion, counter, told)
     except DataError as error:
-        counter.step(1)
+        counter.step()
         why = str(error)
         return Outcome(name, len(rows), why, why=(why,), evidence=Evidence("insufficient", why),
                        report=figures.plain({**told, "refusal": why}))
@@ -222,15 +229,14 @@ def _check(rows: Samples, how: Recipe) -> None:
 
 def _trained(name: str, rows: Samples, admitted: Flags, how: Recipe, champion: Artifact | None, counter: _Counter,
              told: dict[str, Any]) -> Outcome:
-    gap = splits.embargo(rows.t0, rows.t1)
-    final = splits.final_split(rows.t0, rows.t1, fit=how.fit, calibrate=how.calibrate, embargo_ms=gap, settle_ms=gap)
+    final, gap = _final(rows, how)
     folds = _folds(rows, final, how, gap)
-    steps, parts, fitted = len(folds) + 2, list[Scored](), list[Family]()
+    parts, fitted = list[Scored](), list[Family]()
     for fold in [*folds, final]:
         made, scored = _judged(rows, admitted, fold, how.params[name], how.seed)
         parts.append(scored)
         fitted.append(made)
-        counter.step(steps)
+        counter.step()
     sealed = parts[-1]
     found = verdict.judge(sealed, figures.joined(parts), how.rule, how.tried, len(rows), how.floor,
                           champion=_champion(name, champion, sealed, gap),
@@ -238,7 +244,7 @@ def _trained(name: str, rows: Samples, admitted: Flags, how: Recipe, champion: A
     report = {**told, "params": asdict(how.params[name]), "slices": _slices(rows, final, gap),
               "folds": [_line(fold, part, how.rule) for fold, part in zip([*folds, final], parts, strict=True)],
               **found.report, "importance": fitted[-1].model.importance()}
-    counter.step(steps)
+    counter.step()
     return Outcome(name, len(rows), fitted=fitted[-1], calibrated_on=len(final.calibrate), fit_end=final.fit_end,
                    last=final.cal_end, better=found.better, why=found.why, evidence=found.evidence,
                    probe=rows.x[final.test[:PROBE]], report=figures.plain(report),

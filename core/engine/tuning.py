@@ -1,7 +1,7 @@
 """Thresholds per pair and timeframe for the model that governs, on plans it never saw (`core.meta.thresholds`)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from core.engine.handback import Handed, Progress, Window
 from core.errors import DataError
 from core.meta import splits, thresholds
 from core.meta.artifact import Artifact
-from core.meta.thresholds import Goal, Graded, Tried, Tuned
+from core.meta.thresholds import Choice, Goal, Graded, Tried, Tuned
 from core.store.models import THRESHOLDS, Trial
 
 EV, P = "ev", "p"
@@ -62,17 +62,28 @@ def graded(data: Dataset, champion: Artifact, mode: str) -> Graded:
 
 
 def _hand_back(ctx: Context, data: Dataset, champion: Artifact, goal: Goal, tuned: Tuned) -> Handed:
-    table = thresholds.to_plain(tuned.table)
-    kept = [choice for choice in tuned.choices if choice.kept]
+    least = ctx.cfg.models.meta.min_ev_pct if goal.mode == EV else 0.0
+    choices = [_at_least(choice, least) for choice in tuned.choices]
+    kept = [choice for choice in choices if choice.kept]
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for c in kept:
+        table.setdefault(c.symbol, {})[c.timeframe] = thresholds.to_plain(tuned.table)[c.symbol][c.timeframe]
     trials = [_trial(goal, tried) for tried in tuned.tried]
     report = {"job": "tune", "data": data.describe(), "champion": champion.id, "goal": asdict(goal), "table": table,
-              "choices": [asdict(c) for c in tuned.choices], "sets": len(trials)}
+              "choices": [asdict(c) for c in choices], "sets": len(trials)}
     named = ", ".join(f"{c.symbol} {c.timeframe} {c.value:.3g}" for c in kept) or "none does so on later plans"
     own = handback.card(ctx, data, data.known_by, "tune", champion, trials, [named], better=True)
     folder = handback.save_plain(ctx, own, THRESHOLDS, {"table": table, "mode": goal.mode}, report)
     aim = f"mean net result of {goal.target:g} %" if goal.mode == EV else f"win rate of {100 * goal.target:g} %"
-    said = f"{len(kept)} of {len(tuned.choices)} thresholds reach the target, a {aim}: {named}"
+    said = f"{len(kept)} of {len(choices)} thresholds reach the target, a {aim}: {named}"
     return Handed(folder, True, said, report)
+
+
+def _at_least(choice: Choice, least: float) -> Choice:
+    # A luckier past is no reason to take plans that the model itself expects to lose on.
+    if not choice.kept or choice.value is None or choice.value >= least:
+        return choice
+    return replace(choice, kept=False, why=f"{choice.why}; it is below min_ev_pct {least:g}, which applies")
 
 
 def _trial(goal: Goal, tried: Tried) -> Trial:

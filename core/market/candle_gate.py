@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import ge, lt
 from typing import Any
 
@@ -73,7 +72,7 @@ def _clean(rows: Sequence[Any], tf: int, start: int, end: int, closed_before: in
     left = Counter({k: n for k, n in (("open", len(ts) - final), ("outside", final - stop)) if n})
     if stop < len(ts):
         columns = [column[:stop] for column in columns]
-    return Gated(list(zip(*columns, strict=True)), left) if _plausible(*columns[1:]) else None
+    return Gated([*map(tuple, rows[:stop])], left) if _plausible(*columns[1:]) else None
 
 
 def _in_order(ts: tuple[int, ...], tf: int) -> bool:
@@ -86,7 +85,7 @@ def _in_order(ts: tuple[int, ...], tf: int) -> bool:
 def _plausible(*prices: tuple[float, ...]) -> bool:
     if not prices[0]:
         return True
-    if {*map(type, chain.from_iterable(prices))} != {float}:
+    if any({*map(type, column)} != {float} for column in prices):
         return False
     o, high, low, c, volume = prices
     # NaN fails every comparison with its neighbours, and makes the sum of the volumes NaN.

@@ -67,7 +67,8 @@ CREATE TABLE positions (
     signal INTEGER PRIMARY KEY REFERENCES signals (n), symbol_id INTEGER NOT NULL REFERENCES symbols (id),
     status TEXT NOT NULL, exit_reason TEXT, opened_ts INTEGER, fill REAL, stop REAL, stop_reason TEXT,
     best REAL, worst REAL, tp1_ts INTEGER, tp1_price REAL, closed_ts INTEGER, exit_price REAL,
-    mae_pct REAL, mfe_pct REAL, gross_pct REAL, fees_pct REAL, slippage_pct REAL, funding_pct REAL, funding_known INTEGER,
+    mae_pct REAL, mfe_pct REAL, gross_pct REAL, fees_pct REAL, slippage_pct REAL,
+    funding_pct REAL, funding_known INTEGER,
     pnl_pct REAL, pnl_usd REAL, r_multiple REAL) STRICT;
 CREATE INDEX positions_open ON positions (symbol_id) WHERE closed_ts IS NULL;
 CREATE INDEX positions_closed ON positions (symbol_id, closed_ts) WHERE closed_ts IS NOT NULL;

@@ -66,9 +66,10 @@ def build(con: Con, parts: Sequence[Part], tf: int, start: int, end: int) -> int
     return sum(_put(con, parts, list(_bars(con, parts, tf, a, min(end, a + step)))) for a in range(start, end, step))
 
 
-def set_built(con: Con, values: Iterable[tuple[int, int]]) -> None:
-    """Move the watermark of derived series: (built_ts, series id)."""
-    con.executemany("UPDATE series SET built_ts = ? WHERE id = ?", values)
+def set_built(con: Con, targets: Iterable[int], built_ts: int) -> None:
+    """Move the watermark of derived series, by id."""
+    ids = json.dumps(list(targets))
+    con.execute("UPDATE series SET built_ts = ? WHERE id IN (SELECT value FROM json_each(?))", (built_ts, ids))
 
 
 def _bars(con: Con, parts: Sequence[Part], tf: int, start: int, end: int) -> Iterator[Stored]:
@@ -79,7 +80,7 @@ def _bars(con: Con, parts: Sequence[Part], tf: int, start: int, end: int) -> Ite
         for bar in buckets(con.execute(_SELECT, (source, start, end)), tf):
             yield target[source], *bar
         return
-    found = con.execute(_SELECT_MANY, (json.dumps(list(target)), start, end))
+    found = con.execute(_SELECT_MANY, (json.dumps(list(target)), start, end)).fetchall()
     for source, rows in groupby(found, itemgetter(0)):
         for bar in buckets((row[1:] for row in rows), tf):
             yield target[source], *bar

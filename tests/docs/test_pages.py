@@ -21,9 +21,9 @@ README = pages.text_of(ROOT / "README.md")
 
 # Named on purpose though not there: the earlier program's scripts, and what the next steps bring.
 EARLIER = {"init_db.py", "scan_signals.py", "db_inspect.py", "analyze_results.py", "maintenance.py"}
-LATER = {"train_meta.py", "calibrate_meta.py", "tune_thresholds.py", "dashboard.py"}
-LATER_COMMANDS = {"models", "audit", "restore", "doctor"}
-LATER_TARGETS = {"audit", "reliability", "test-browser"}
+LATER = {"dashboard.py"}
+LATER_COMMANDS = {"restore", "doctor"}
+LATER_TARGETS = {"reliability", "test-browser"}
 # What running the program makes.
 MADE = {"data/ohlcv.db", "data/demo.db", "models/meta"}
 
@@ -150,5 +150,5 @@ def test_commands_in_the_readmes_blocks_are_ones_that_exist() -> None:
 def test_the_words_of_the_excerpt_are_the_words_of_the_alerts() -> None:
     excerpt = next(block for block in pages.blocks(README) if "GENERATED MARKET" in block)
     words = (ROOT / "core" / "notify" / "messages.py").read_text(encoding="utf-8")
-    for said in ("Valid until", "Ungated: no model yet", "Evidence: ", "Funding not fully known yet", "CLOSED"):
+    for said in ("Valid until", "Ungated: ", "no model yet", "Evidence: ", "Funding not fully known yet", "CLOSED"):
         assert said in words and said in excerpt, said

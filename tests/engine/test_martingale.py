@@ -47,7 +47,8 @@ def results_of(seed: int, flaw: float = 0.0) -> list[tuple[str, float]]:
     """(setup, R) of every trade of one walk that was opened and closed. flaw: a planted kindness, in R."""
     minutes = random_walk(seed, DAYS * 1440, steps=60, tick=1e-6)
     bars, kernels = _bars(minutes), compiled.kernels()
-    found = decide(bars, 0, len(bars), int(minutes.ts[0]), "5m", _setups(), MARKET, FREE, RISK, COMMON, kernels, Counter())
+    start, dropped = int(minutes.ts[0]), Counter[str]()
+    found = decide(bars, 0, len(bars), start, "5m", _setups(), MARKET, FREE, RISK, COMMON, kernels, dropped)
     orders = [_order(c) for c in found]
     atr = Indicators(bars, 14, kernels).atr_array(0, len(bars))
     packed, out = pack_orders(orders), empty_states(len(orders))

@@ -23,6 +23,7 @@ from core.errors import DataError, Transient
 from core.meta import registry
 from core.meta.model import ModelParams
 from core.meta.samples import TARGETS, TRAILED
+from core.meta.thresholds import Choice, Limit, Tuned
 from core.store import models
 from core.store.db import Database
 from core.store.lock import WriterLock
@@ -363,9 +364,22 @@ def test_the_mode_of_the_tuning_follows_the_gate(judged: Context) -> None:
     assert goal["mode"] == "p" and goal["target"] == 0.6
 
 
+def tuned(value: float) -> Tuned:
+    """One pair whose threshold reached the target."""
+    choice = Choice("BTC/USDT:USDT", "15m", value, value, None, None, True, "90 later plans reach the target")
+    return Tuned({"BTC/USDT:USDT": {"15m": Limit(min_ev_pct=value)}}, (choice,), ())
+
+
+def test_a_tuned_threshold_never_lets_in_what_the_model_expects_to_lose_on(
+        judged: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning.thresholds, "tune", lambda rows, goal: tuned(-0.4))
+    done = tuning.run(judged, ALL, mode="ev")
+    assert done.report["table"] == {} and "below min_ev_pct 0" in done.report["choices"][0]["why"]
+
+
 def test_tuned_thresholds_enter_the_history(judged: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     table = {"BTC/USDT:USDT": {"15m": {"min_ev_pct": 0.05}}}
-    monkeypatch.setattr(tuning.thresholds, "to_plain", lambda plain: table)
+    monkeypatch.setattr(tuning.thresholds, "tune", lambda rows, goal: tuned(0.05))
     tuning.run(judged, ALL, mode="ev")
     handin.work_off(judged, judged.clock.now())
     (entry,) = models.history(judged.db.con, models.THRESHOLDS)

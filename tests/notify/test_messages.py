@@ -170,7 +170,7 @@ def test_digest_of_a_wild_day_still_fits_and_counts_all() -> None:
     (lambda: messages.exchange_back(T, 95), ("Exchange is back", "1h 35m")),
     (lambda: messages.symbol_gone("A<B>/USDT:USDT"), ("A<B>/USDT:USDT is gone",)),
     (lambda: messages.clock_off(-2400), ("2.4 s behind",)), (lambda: messages.clock_off(2400), ("2.4 s ahead of",)),
-    (lambda **kw: messages.disk_low(300 * 2**20, **kw), ("Disk nearly full", "300 MB")), (messages.test_message, ("Test alert",)),
+    (lambda: messages.disk_low(300 * 2**20), ("Disk nearly full", "300 MB")), (messages.test_message, ("Test alert",)),
     (lambda: messages.note("Model kept", "AUC 0.51 < 0.52\nold one stays"), ("Model kept", "0.51 < 0.52\nold one"))])
 def test_messages_about_the_program_say_what_happened(make: Callable[[], str], words: tuple[str, ...]) -> None:
     shown_text = text(make())

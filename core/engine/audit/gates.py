@@ -9,7 +9,7 @@ import numpy as np
 
 from core.engine import figures
 from core.engine.audit import held_out
-from core.engine.audit.held_out import Tested
+from core.engine.audit.held_out import HeldOut
 from core.engine.audit.record import Row, signed
 from core.engine.figures import Rule, Scored
 from core.engine.verdict import Tried
@@ -35,7 +35,7 @@ BAR = {8: "shown with skill and its interval; every row out of sample", 9: "ECE 
        12: "shown together; a label above weak needs a deflated Sharpe of at least 0.95"}
 
 
-def brier_row(found: Sequence[Tested]) -> Row:
+def brier_row(found: Sequence[HeldOut]) -> Row:
     """Row 8."""
     told, detail, held = [], {}, True
     for t in found:
@@ -47,14 +47,15 @@ def brier_row(found: Sequence[Tested]) -> Row:
         geometry = metrics.brier(s.base["geometry"], y)
         held &= leak is None and all(map(math.isfinite, (own, base, geometry, *skill)))
         sign = "positive" if skill[1] > 0 else "negative" if skill[2] < 0 else "none visible"
+        why = f"; NOT OUT OF SAMPLE: {leak}" if leak else ""
         told.append(f"{t.family} n {len(s):,}: {own:.4f}, base rate {base:.4f}, geometry {geometry:.4f}, skill "
-                    f"{signed(skill[0], skill[1], skill[2], 2)} % ({sign}){f'; NOT OUT OF SAMPLE: {leak}' if leak else ''}")
+                    f"{signed(skill[0], skill[1], skill[2], 2)} % ({sign}){why}")
         detail[t.family] = {"n": len(s), "brier": own, "base_rate": base, "geometry": geometry, "skill_pct": skill,
                             "auc": metrics.auc(s.p, y), "folds": len(t.parts), "sealed_rows_left_alone": t.sealed}
     return Row(8, NAMES[8], "; ".join(told), BAR[8], held, detail=detail)
 
 
-def calibration_row(found: Sequence[Tested]) -> Row:
+def calibration_row(found: Sequence[HeldOut]) -> Row:
     """Row 9."""
     told, detail, held = [], {}, True
     for t in found:
@@ -71,7 +72,7 @@ def calibration_row(found: Sequence[Tested]) -> Row:
 # Row 10
 
 
-def gate_row(found: Sequence[Tested], rule: Rule, threshold: float, trades: Trades = figures.trades) -> Row:
+def gate_row(found: Sequence[HeldOut], rule: Rule, threshold: float, trades: Trades = figures.trades) -> Row:
     """Row 10."""
     told, detail, wrong = [], {}, []
     for t in found:
@@ -121,7 +122,7 @@ def _recount(s: Scored, taken: Flags, of: int, row: Mapping[str, Any]) -> list[s
 # Row 11
 
 
-def ungated_row(found: Sequence[Tested], rule: Rule, trades: Trades = figures.trades) -> Row:
+def ungated_row(found: Sequence[HeldOut], rule: Rule, trades: Trades = figures.trades) -> Row:
     """Row 11."""
     told, detail, wrong = [], {}, []
     for t in found:
@@ -162,13 +163,14 @@ def _quarters(s: Scored) -> Any:
 def _short(row: Mapping[str, Any]) -> str:
     if not row["n"]:
         return "none"
-    return f"{signed(row['mean_r'], row['mean_r_low'], row['mean_r_high'], 2)} R (n {row['n']:,}, win {row['win_rate']:.1%})"
+    mean = signed(row["mean_r"], row["mean_r_low"], row["mean_r_high"], 2)
+    return f"{mean} R (n {row['n']:,}, win {row['win_rate']:.1%})"
 
 
 # Row 12
 
 
-def trials_row(found: Sequence[Tested], rule: Rule, tried: Tried, floor: int, labels: Mapping[str, str]) -> Row:
+def trials_row(found: Sequence[HeldOut], rule: Rule, tried: Tried, floor: int, labels: Mapping[str, str]) -> Row:
     """Row 12. labels: evidence that the governing model claims, by family."""
     told, detail, wrong = [], {}, []
     for t in found:

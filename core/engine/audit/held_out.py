@@ -25,7 +25,7 @@ LEAST = 100  # rows judged out of sample, below which no figure is given
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class HeldOut:
     """One family of a file. rows: those before the sealed ones. folds: each with what its model said of its rows."""
 
     family: str
@@ -40,7 +40,7 @@ class Tested:
         return figures.joined([part.scored for part in self.parts])
 
 
-def test(name: str, rows: Samples, admitted: Flags, how: Recipe, on_fold: OnFold = pipeline.on_fold) -> Tested:
+def judge(name: str, rows: Samples, admitted: Flags, how: Recipe, on_fold: OnFold = pipeline.on_fold) -> HeldOut:
     """Judge one family's rows fold by fold. Raises DataError where there are too few."""
     if len(rows) < how.floor:
         raise DataError(f"{name}: {len(rows):,} closed plans, at least {how.floor:,} are needed")
@@ -54,7 +54,7 @@ def test(name: str, rows: Samples, admitted: Flags, how: Recipe, on_fold: OnFold
     parts = tuple(on_fold(before, let_in, fold, how.seed) for fold in folds if _enough(before, fold))
     if sum(len(part.scored) for part in parts) < LEAST:
         raise DataError(f"{name}: too few rows are left to judge out of sample")
-    return Tested(name, before, len(final.test), gap, parts)
+    return HeldOut(name, before, len(final.test), gap, parts)
 
 
 def _windows(how: Recipe, span: int) -> tuple[int, int]:
@@ -68,7 +68,7 @@ def _enough(rows: Samples, fold: Fold) -> bool:
                for index, least in ((fold.fit, 2 * ev.MIN_EACH), (fold.calibrate, ev.MIN_EACH)))
 
 
-def known_before(tested: Tested) -> str | None:
+def known_before(tested: HeldOut) -> str | None:
     """Why a row was not out of sample for the model that judged it, or None: each fold is checked again."""
     for part in tested.parts:
         fold, own = part.fold, part.scored.samples

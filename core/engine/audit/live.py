@@ -70,7 +70,8 @@ def made_row(looks: int, known: Sequence[Registered], data: Mapping[str, Any] | 
     value = (f"{looks:,} looks at sealed rows by {len(known)} registered models (data {', '.join(hashes) or 'none'}); "
              f"data now {data['samples']:,} samples, SHA-256 {str(data['sha256'])[:12]}; code {made}; seed {seed}")
     shown = all(hashes) and bool(data["sha256"]) and bool(made.sha256)
-    return Row(13, MADE, value + ("; MODELS WITHOUT A LOGGED LOOK" if unlogged else ""), MADE_BAR, shown and not unlogged,
+    why = "; MODELS WITHOUT A LOGGED LOOK" if unlogged else ""
+    return Row(13, MADE, value + why, MADE_BAR, shown and not unlogged,
                detail={"looks": looks, "models": [m.id for m in known], "data": dict(data), "commit": made.commit,
                        "sources": made.sha256, "seed": seed})
 
@@ -109,8 +110,8 @@ def live_row(ctx: Context, again: Reconcile = reconcile) -> Row:
     said = "no scored trades" if claims is None else \
         f"claimed {claims.claimed:.1%}, observed {claims.observed:.1%} (n {claims.n}, z {claims.z:+.1f})"
     value = (f"{len(found.differing)} of {found.checked:,} rows differ from a recount; fill against plan "
-             f"{signed(mean.mean, mean.low, mean.high)} R on {len(rows):,} trades, slippage counted {paid:.3f} %; {said}"
-             f"{f'; first: {found.first}' if found.first else ''}")
+             f"{signed(mean.mean, mean.low, mean.high)} R on {len(rows):,} trades, slippage counted {paid:.3f} %; "
+             f"{said}{f'; first: {found.first}' if found.first else ''}")
     return Row(14, LIVE, value, LIVE_BAR, not found.differing and found.checked > 0,
                detail={"trades": len(rows), "checked": found.checked, "differing": found.differing[:10],
                        "skipped": found.skipped, "fill_gap_r": list(mean), "slippage_pct": paid,

@@ -43,9 +43,6 @@ class Judged:
                                   figures.weeks(s.samples.t0), self.suspects)
 
 
-Judge = Callable[..., Judged]  # (rows, admitted, seed, slices)
-
-
 class Slices(NamedTuple):
     """How many rows fit, calibrate and test, at most and from the end of the rows backwards; 0 = by share."""
 
@@ -54,7 +51,11 @@ class Slices(NamedTuple):
     test: int = 0
 
 
-def judge(rows: Samples, admitted: Flags, seed: int, slices: Slices = Slices()) -> Judged:
+BY_SHARE = Slices()
+Judge = Callable[..., Judged]  # (rows, admitted, seed, slices)
+
+
+def judge(rows: Samples, admitted: Flags, seed: int, slices: Slices = BY_SHARE) -> Judged:
     """Train one family on the earlier rows and ask the model about the later ones. Raises DataError."""
     gap = splits.embargo(rows.t0, rows.t1)
     fold = cut(rows, slices, gap) if slices.fit else splits.final_split(rows.t0, rows.t1, embargo_ms=gap,

@@ -26,6 +26,7 @@ from core.meta.samples import Flags, Samples
 BASE, COST_R = 0.47, 0.12  # wins without any edge, and what a trade costs
 SHARE = 0.2
 BARS: Mapping[tuple[str, int], float] = {("linear", 2000): 0.75, ("linear", 5000): 0.85, ("interaction", 5000): 0.55}
+BAR = "linear .75 @2k, .85 @5k; interaction .55 @5k; a strong edge is promoted"
 # What the oracle's area under the curve is made to be.
 STRENGTH = {"linear": 0.61, "interaction": 0.61, "rare": 0.565}
 VARIANTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -100,8 +101,8 @@ def drawn(rows: Samples, p: Floats, seed: int) -> Samples:
     """The rows with results drawn from the chances: a win brings 1 R, a loss costs 1 R, both less the costs."""
     win = np.random.default_rng(seed).random(len(rows)) < p
     r = np.where(win, 1.0, -1.0) - COST_R
-    flat = {"cost_r": np.full(len(rows), COST_R), "rr1": np.ones(len(rows))}
-    return replace(rows, win=win, r=r, pnl_pct=r * rows.risk_pct, **flat)
+    cost, rr1 = np.full(len(rows), COST_R), np.ones(len(rows))
+    return replace(rows, win=win, r=r, pnl_pct=r * rows.risk_pct, cost_r=cost, rr1=rr1)
 
 
 def recovery(score: Floats, p: Floats) -> float:
@@ -168,8 +169,8 @@ def row(found: Sequence[Found], promoted: Outcome) -> Row:
     said = "promoted" if promoted.better else f"NOT promoted ({', '.join(promoted.why[:2])})"
     missing = sorted(f"{form} @{n // 1000}k" for form, n in BARS.keys() - {(f.form, f.n) for f in found})
     value = f"{', '.join(told)}; strong linear edge: {said}, evidence {promoted.evidence.label}"
-    return Row(7, "planted edge: recovery and promotion", value, "linear .75 @2k, .85 @5k; interaction .55 @5k; promoted",
-               held and promoted.better and not missing, reason=f"not measured: {', '.join(missing)}" if missing else "",
+    return Row(7, "planted edge: recovery and promotion", value, BAR, held and promoted.better and not missing,
+               reason=f"not measured: {', '.join(missing)}" if missing else "",
                detail={"recovery": [_plain(f) for f in found], "promoted": promoted.better, "why": promoted.why})
 
 

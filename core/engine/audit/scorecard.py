@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from core.config import Config
 from core.engine import dataset, handback, training
-from core.engine.audit import gates, held_out, leaks, live, markets, nulls, pipeline, planted
-from core.engine.audit.held_out import Tested
+from core.engine.audit import canaries, gates, held_out, leaks, live, markets, nulls, pipeline, planted
+from core.engine.audit.held_out import HeldOut
 from core.engine.audit.record import Row, Scorecard, Size, unmeasured
 from core.engine.context import Context
 from core.engine.dataset import Dataset
@@ -23,7 +23,8 @@ def run(cfg: Config, ctx: Context | None, size: Size, seed: int, progress: Progr
     """Measure every row. ctx: the file whose data rows 8 to 14 are about, None where there is none (reads only)."""
     step = _Steps(size, progress)
     used = markets.rules(cfg)
-    rows = leaks.rows(seed, size, used)
+    stage = leaks.Stage(seed, used)
+    rows = [*leaks.rows(stage, size), canaries.row(canaries.planted(stage, 40, seed))]
     step()
     rows += nulls.rows(seed, size, used, step)
     rows += planted.rows(seed, size, used, step)
@@ -71,20 +72,20 @@ def on_data(ctx: Context, size: Size, seed: int, made: live.Code, step: Callable
             live.live_row(ctx)]
 
 
-def _tested(data: Dataset, how: Recipe, size: Size) -> tuple[list[Tested], list[str]]:
+def _tested(data: Dataset, how: Recipe, size: Size) -> tuple[list[HeldOut], list[str]]:
     found, few = [], []
     for name, mask in pipeline.families(data.samples) if len(data.samples) else ():
         rows, admitted = data.samples.take(mask), data.admitted[mask]
         if size.name == "quick":
             rows, admitted = held_out.newest(rows, admitted, MOST_QUICK)
         try:
-            found.append(held_out.test(name, rows, admitted, how))
+            found.append(held_out.judge(name, rows, admitted, how))
         except DataError as error:
             few.append(str(error))
     return found, few
 
 
-def _judged(ctx: Context, tested: list[Tested], few: list[str], how: Recipe, labels: dict[str, str]) -> list[Row]:
+def _judged(ctx: Context, tested: list[HeldOut], few: list[str], how: Recipe, labels: dict[str, str]) -> list[Row]:
     threshold = ctx.cfg.models.meta.threshold
     rows = [gates.brier_row(tested), gates.calibration_row(tested), gates.gate_row(tested, how.rule, threshold),
             gates.ungated_row(tested, how.rule), gates.trials_row(tested, how.rule, how.tried, how.floor, labels)]
