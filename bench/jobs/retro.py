@@ -88,9 +88,10 @@ def _rows(scans: dict[str, list[Counter[str]]], whole: float, part: float, two: 
     return [
         Row("one symbol, year, 4 timeframes: arrays to rows", both, "s", "1.5 x reading + 60 us x written",
             1.5 * reading + 60e-6 * n, 1.0, note=f"{n:,} candidates"),
-        Row("  of it arrays to outcomes", decided + walked, "s", "reading the 1m rows", reading, 1.5,
-            note=f"decide {decided:.2f} s, lifecycle {walked:.3f} s"),
-        Row("  of it writing, per candidate", 1e6 * writing / n, "us", limit=60, note="signal, trade and events"),
+        Row("  of it arrays to outcomes", decided + walked, "s", "reading the 1m rows", reading,
+            note=f"1.5 in the sum above; decide {decided:.2f} s, lifecycle {walked:.3f} s"),
+        Row("  of it writing, per candidate", 1e6 * writing / n, "us",
+            note="60 in the sum above; signal, trade and events"),
         Row("  whole run, per minute bar", 1e6 * whole / minutes, "us", "freqtrade, nautilus_trader (published)",
             PEERS_US, 5, at_least=True, note=f"{whole:.2f} s with reading and resampled bars there"),
         Row("  memory of the whole run", peak_mb(), "MB", limit=1024),

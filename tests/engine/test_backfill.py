@@ -191,3 +191,16 @@ def test_a_timeframe_that_cannot_be_warm_is_not_live_and_short_ones_go_first(tmp
         rig.go(3)
         live = dict(rig.rows("SELECT timeframe, live_from FROM series WHERE timeframe IN ('5m', '1h')"))
         assert live["5m"] is not None and live["1h"] is None
+
+
+@pytest.mark.covers("rule 1", "I1")
+@pytest.mark.parametrize("pages", [2, 4, 6, 7])
+def test_a_first_start_killed_between_its_pieces_leaves_no_hole_for_the_next(pages: int, tmp_path: Path) -> None:
+    with Rig(tmp_path / "a.db") as rig:
+        left = iter(range(pages))
+        start_up(rig.ctx, history_from=START - 4 * DAY, keep_going=lambda: next(left, None) is not None)
+        begun = rig.stretches()
+    with Rig(tmp_path / "a.db") as rig:
+        start_up(rig.ctx, history_from=START - 4 * DAY)
+        assert rig.stretches() != begun
+        assert len(rig.stretches()) == 1 and rig.stretches()[0][0] == START - 4 * DAY

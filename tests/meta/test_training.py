@@ -130,6 +130,18 @@ def test_every_fold_is_checked_and_a_leaky_one_stops_the_training(monkeypatch: p
     assert refused.refusal is not None and "reach into" in refused.refusal and not refused.better
 
 
+@pytest.mark.covers("D17")
+def test_what_a_win_is_worth_is_measured_over_what_happened_not_planned() -> None:
+    s = planted(1500)
+    real = np.where(s.win, np.random.default_rng(1).uniform(0.1, 0.6, len(s)), -1.1)  # far from the planned 1 R
+    s = replace(s, r=real, pnl_pct=real * s.risk_pct)
+    early, late = np.arange(900), np.arange(950, 1300)
+    pays = training.fit(s, early, late, SHORT[TARGETS], 1).payoffs[ev.ALL]
+    seen = real[np.concatenate((early, late))]
+    assert pays.win_r == pytest.approx(seen[seen > 0].mean(), rel=1e-6) and pays.win_r < 0.5
+    assert pays.loss_r == pytest.approx(1.1, rel=1e-6)
+
+
 def test_all_out_of_sample_rows_lie_behind_the_rows_that_fitted_them(good: Outcome) -> None:
     folds = good.report["folds"]
     assert [f["from"] for f in folds] == sorted(f["from"] for f in folds)
