@@ -3,7 +3,7 @@
 import logging
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from core.cli.options import UsageError
 from core.cli.progress import Bar
 from core.cli.screen import Out
 from core.config import Config
-from core.engine import health, jobs
+from core.engine import health, jobs, weekly
 from core.engine.context import Context
 from core.engine.daemon import Scheduler, start_up
+from core.engine.jobs import Job
 from core.engine.tick import tick
 from core.market.exchange import Exchange
 from core.notify.console import ConsoleSender
@@ -91,10 +92,15 @@ def _channel(cfg: Config, out: Out, ctx: Context) -> Iterator[Deliverer]:
         sender.close()
 
 
+def all_jobs(ctx: Context, deliverer: Deliverer, stopping: Callable[[], bool]) -> list[Job]:
+    """Every job of the live daemon: those of each minute and day, and the weekly work on the filter."""
+    return [*jobs.table(ctx, deliverer, stopping), *weekly.table(ctx, stopping)]
+
+
 def _forever(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -> int:
     _begin(ctx, stop, out)
     if not stop.is_set():
-        scheduler = Scheduler(ctx, jobs.table(ctx, deliverer, stop.is_set))
+        scheduler = Scheduler(ctx, all_jobs(ctx, deliverer, stop.is_set))
         scheduler.start()
         out.err.line("running: a tick each minute; Ctrl-C stops, `python -m core status` tells more")
         scheduler.run_until(stop)
