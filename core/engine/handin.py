@@ -86,6 +86,12 @@ def take_in(ctx: Context, folder: Path, now: int) -> Done | None:
 
 def _take(ctx: Context, folder: Path, home: Path, card: dict[str, Any], order: Order) -> Done:
     trials, better = [Trial(**row) for row in card["trials"]], bool(card["verdict"]["better"])
+    with ctx.db.lock:
+        champion = promotion.current(ctx.db.con)
+    if better and card.get("champion") not in (None, champion):
+        # It was held against a model that no longer governs: better than that says nothing.
+        better = False
+        order = order._replace(why=f"it was compared with {card['champion']}, and {champion or 'none'} governs now")
     if card["kind"] == META:
         return promotion.register(ctx, folder, order, trials, better=better, home=home)
     if card["kind"] == THRESHOLDS and better:

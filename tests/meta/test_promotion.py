@@ -268,6 +268,21 @@ def test_what_a_training_leaves_is_taken_in_within_one_tick(better: bool, warm: 
         assert bool(r.one("SELECT count(*) FROM signals WHERE model IS NOT NULL")) == better
 
 
+@pytest.mark.covers("rule 32")
+@pytest.mark.parametrize("stale", [True, False], ids=["compared with another", "compared with the one in force"])
+def test_a_model_that_beat_one_no_longer_in_force_is_kept_as_a_challenger(
+    stale: bool, warm: Path, tmp_path: Path
+) -> None:
+    with filters.rig(warm, tmp_path) as r:
+        first = handed_back(r, tmp_path, True)
+        r.go(1)
+        second = handed_back(r, tmp_path, True, seed=2, champion="gone-by-now" if stale else first.id)
+        r.go(1)
+        assert states(r)[second.id] == ("challenger" if stale else "governs")
+        told = [m for m in r.messages("health") if "compared with gone-by-now" in m]
+        assert len(told) == int(stale)
+
+
 @pytest.mark.covers("rule 34")
 def test_thresholds_and_reports_are_taken_in_and_another_files_are_left(warm: Path, tmp_path: Path) -> None:
     with filters.rig(warm, tmp_path) as r:
