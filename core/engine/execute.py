@@ -165,7 +165,7 @@ def _trail(
 
 def settle(ctx: Context, con: Con, symbol: str, info: Symbol, since: int, through: int) -> int:
     """Recompute the trades that newly known rates with since <= ts <= through concern (rule 27); returns how many."""
-    one_minute = candles.series(con, ctx.exchange_id)[symbol, "1m"]
+    one_minute = candles.one_series(con, ctx.exchange_id, symbol, "1m")
     trades = signals.closed_trades(con, info.id, through, since)
     known = _terms(ctx, con, trades)
     changes = [

@@ -50,9 +50,10 @@ def sync(ctx: Context, now: int, deadline: float) -> Synced:
 def wanted(ctx: Context) -> list[str]:
     """Configured symbols, and those taken out of the configuration while they have unfinished plans (rule 25)."""
     with ctx.db.lock:
-        open_ids = set(signals.open_trades(ctx.db.con, ctx.exchange_id))
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
-    return [*ctx.cfg.symbols, *(s for s, info in known.items() if s not in ctx.cfg.symbols and info.id in open_ids)]
+        others = {s: known[s].id for s in known.keys() - set(ctx.cfg.symbols)}
+        followed = signals.open_trades(ctx.db.con, ctx.exchange_id) if others else {}
+    return [*ctx.cfg.symbols, *sorted(s for s, n in others.items() if n in followed)]
 
 
 def markets(ctx: Context, now: int, *, force: bool = False) -> None:

@@ -78,6 +78,15 @@ def series(con: Con, exchange: str) -> dict[tuple[str, str], Series]:
     return {(r[0], r[1]): Series._make(r[2:]) for r in rows}
 
 
+def one_series(con: Con, exchange: str, symbol: str, timeframe: str) -> Series:
+    """One series that is known to exist."""
+    row = con.execute(
+        "SELECT id, built_ts, live_from, ended_ts FROM series WHERE exchange = ? AND symbol = ? AND timeframe = ?",
+        (exchange, symbol, timeframe),
+    ).fetchone()
+    return Series._make(row)
+
+
 def set_market(con: Con, exchange: str, symbol: str, info: MarketInfo, now: int) -> None:
     """Remember what the exchange says of a market."""
     con.execute(

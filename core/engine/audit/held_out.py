@@ -52,8 +52,9 @@ def judge(name: str, rows: Samples, admitted: Flags, how: Recipe, on_fold: OnFol
     folds = splits.walk_forward(before.t0, before.t1, train_ms=train, test_ms=step, step_ms=step, embargo_ms=gap,
                                 settle_ms=gap)
     parts = tuple(on_fold(before, let_in, fold, how.seed) for fold in folds if _enough(before, fold))
-    if sum(len(part.scored) for part in parts) < LEAST:
-        raise DataError(f"{name}: too few rows are left to judge out of sample")
+    t0 = [part.scored.samples.t0 for part in parts]
+    if not parts or len(np.concatenate(t0)) < LEAST or figures.weeks(np.concatenate(t0)) < figures.FEWEST_WEEKS:
+        raise DataError(f"{name}: too few rows or weeks are left to judge out of sample")
     return HeldOut(name, before, len(final.test), gap, parts)
 
 

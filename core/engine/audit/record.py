@@ -1,6 +1,7 @@
 """What the audit found: rows with a value, a bar and an answer, and what they were made with."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,7 @@ class Size:
     repeats: int
 
 
-FULL = Size("full", 3000, 250, 60, 0.03, 24, 8, 400, dict.fromkeys(("linear", "interaction", "rare"),
+FULL = Size("full", 3000, 250, 90, 0.03, 24, 8, 400, dict.fromkeys(("linear", "interaction", "rare"),
                                                                    (1000, 2000, 5000, 12000)), 4)
 QUICK = Size("quick", 1000, 200, 6, 0.10, 2, 1, 400, {"linear": (2000, 5000), "interaction": (5000,)}, 2)
 
@@ -87,17 +88,14 @@ def unmeasured(number: int, name: str, bar: str, reason: str) -> Row:
     return Row(number, name, INSUFFICIENT, bar, None, reason)
 
 
-def counts(values: Mapping[str, int]) -> str:
-    """`3 a, 4 b` of counted things."""
-    return ", ".join(f"{n:,} {name}" for name, n in values.items())
-
-
 def signed(mean: float, low: float, high: float, digits: int = 3) -> str:
-    """`+0.012 [-0.004, +0.030]`."""
+    """`+0.012 [-0.004, +0.030]`, or that there is no interval."""
+    if math.isnan(low) or math.isnan(high):
+        return f"{mean:+.{digits}f} [too few weeks for an interval]"
     return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
-def page(card: Scorecard, lines: Sequence[str] = ()) -> str:
+def page(card: Scorecard) -> str:
     """The scorecard as a page of the documentation."""
     made = card.made_with
     head = ["# Truth scorecard", "", f"**{card.verdict}.**", "",
@@ -107,7 +105,7 @@ def page(card: Scorecard, lines: Sequence[str] = ()) -> str:
     rows = ["| # | Figure | Measured | Bar | Holds |", "|---|---|---|---|---|"]
     rows += [f"| {r.number} | {_cell(r.name)} | {_cell(r.value + (f' ({r.reason})' if r.reason else ''))} | "
              f"{_cell(r.bar)} | {ANSWERS[r.passed]} |" for r in card.rows]
-    return "\n".join([*head, *rows, "", *lines]).rstrip() + "\n"
+    return "\n".join([*head, *rows]) + "\n"
 
 
 ANSWERS = {True: "yes", False: "NO", None: "not measured"}

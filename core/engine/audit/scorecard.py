@@ -91,4 +91,4 @@ def _judged(ctx: Context, tested: list[HeldOut], few: list[str], how: Recipe, la
             gates.ungated_row(tested, how.rule), gates.trials_row(tested, how.rule, how.tried, how.floor, labels)]
     span = [show_time(int(v)) for v in (tested[0].scored.samples.t0[0], tested[0].scored.samples.t0[-1])]
     note = "; ".join([f"out of sample {span[0]} to {span[1]}", *few])
-    return [replace(row, reason=note) if row.number == 8 or few else row for row in rows]
+    return [replace(rows[0], reason=note), *rows[1:]]
