@@ -20,7 +20,7 @@ def run(scale: Scale) -> list[Row]:
     made = scale.folder / "hundred.db"
     apart(hundred.make, made, symbols)
     found: dict[str, list[float]] = {}
-    for _ in range(scale.pick(5, 1)):
+    for _ in range(scale.pick(12, 1)):
         for kind, seconds in _midnight(scale.folder, made, symbols):
             found.setdefault(kind, []).append(1000 * seconds)
     return [

@@ -22,9 +22,9 @@ from core.meta.gate import Verdict
 from core.signals.decide import Candidate, decide
 from core.signals.indicators import Indicators
 from core.store import candles, signals
-from core.store.candles import Series, Stretch, Symbol
+from core.store.candles import Prices, Series, Stretch, Symbol
 from core.trades.arrays import empty_states, pack_orders, unpack_states
-from core.trades.lifecycle import MINUTE, Order, State, delist
+from core.trades.lifecycle import Order, State, delist
 
 Progress = Callable[[int, int], None]
 
@@ -53,7 +53,7 @@ class _Part:
     one_minute: Series
     stretch: Stretch
     followed: int
-    minutes: Bars
+    minutes: Prices
 
 
 def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _load(ctx: Context, symbol: str, options: RetroOptions) -> _Part | None:
             return None
         followed = info.followed_ts or known[-1].frontier
         start = max(known[-1].start, options.start or 0)
-        minutes = candles.load(ctx.db.con, one.id, MINUTE, start, followed)
+        minutes = candles.prices(ctx.db.con, one.id, start, followed)
     return _Part(symbol, info, one, known[-1], followed, minutes)
 
 
