@@ -5,6 +5,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from core.cli.options import UsageError
 from core.cli.progress import Bar
 from core.cli.screen import Out
 from core.config import Config
-from core.engine import health, jobs, weekly
+from core.engine import drift, health, jobs, weekly
+from core.engine.chat import recipients
+from core.engine.chat.bot import Bot
+from core.engine.chat.recipients import Copier
 from core.engine.context import Context
 from core.engine.daemon import Scheduler, start_up
 from core.engine.jobs import Job
 from core.engine.tick import tick
 from core.market.exchange import Exchange
+from core.notify.api import TelegramApi
 from core.notify.console import ConsoleSender
 from core.notify.delivery import Deliverer
-from core.notify.telegram import TelegramSender
 from core.store import reports
 from core.store.db import check_file, version_warning
 from core.store.outbox import Outbox
@@ -50,9 +54,9 @@ def run(args: Namespace, out: Out) -> int:
         with (
             stopping.on_signals("the running stage is finished first") as stop,
             _exchange(ctx),
-            _channel(cfg, out, ctx) as deliverer,
+            _channel(cfg, out, ctx) as channel,
         ):
-            return _once(ctx, deliverer, stop, out) if args.once else _forever(ctx, deliverer, stop, out)
+            return _once(ctx, channel, stop, out) if args.once else _forever(ctx, channel, stop, out)
 
 
 def _check(db: Any) -> None:
@@ -78,29 +82,49 @@ def _exchange(ctx: Context) -> Iterator[None]:
         ctx.exchange.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where alerts go: the owner's side, all other chats, and the bot that listens, where there are any."""
+
+    deliverer: Deliverer
+    copier: Copier = field(default_factory=lambda: Copier(()))
+    bot: Bot | None = None
+
+
 @contextmanager
-def _channel(cfg: Config, out: Out, ctx: Context) -> Iterator[Deliverer]:
+def _channel(cfg: Config, out: Out, ctx: Context) -> Iterator[Channel]:
     telegram = cfg.notify.telegram
     if not telegram.enabled:
+        recipients.settle(ctx, None)
         # Without Telegram alerts are shown here, so that they do not pile up unseen.
-        yield Deliverer(Outbox(ctx.db), [ConsoleSender(out.people.as_text(), colour=out.people.colour)], ctx.clock)
+        console = ConsoleSender(out.people.as_text(), colour=out.people.colour)
+        yield Channel(Deliverer(Outbox(ctx.db), [console], ctx.clock))
         return
-    sender = TelegramSender(telegram.bot_token, telegram.chat_id, telegram.api_url)
+    api, known = TelegramApi(telegram.bot_token, telegram.api_url), recipients.roles(cfg)
+    recipients.settle(ctx, known)
+    if telegram.commands and not known.owner:
+        log.warning("notify.telegram.chat_id is a group: nobody may command the bot until owner_id names you")
+    bot = Bot(ctx, api, known) if telegram.commands else None
     try:
-        yield Deliverer(Outbox(ctx.db), [sender], ctx.clock)
+        yield Channel(*recipients.deliverers(ctx, api, known), bot)
     finally:
-        sender.close()
+        if bot is not None:
+            bot.stop()
+        api.close()
 
 
-def all_jobs(ctx: Context, deliverer: Deliverer, stopping: Callable[[], bool]) -> list[Job]:
-    """Every job of the live daemon: those of each minute and day, and the weekly work on the filter."""
-    return [*jobs.table(ctx, deliverer, stopping), *weekly.table(ctx, stopping)]
+def all_jobs(ctx: Context, channel: Channel, stopping: Callable[[], bool]) -> list[Job]:
+    """Every job of the live daemon: those of each minute and day, of each chat, and the weekly work on the filter."""
+    return [*jobs.table(ctx, channel.deliverer, stopping), *recipients.table(channel.copier),
+            *weekly.table(ctx, stopping), *drift.table(ctx, stopping)]
 
 
-def _forever(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -> int:
+def _forever(ctx: Context, channel: Channel, stop: threading.Event, out: Out) -> int:
+    if channel.bot is not None:
+        channel.bot.start()
     _begin(ctx, stop, out)
     if not stop.is_set():
-        scheduler = Scheduler(ctx, all_jobs(ctx, deliverer, stop.is_set))
+        scheduler = Scheduler(ctx, all_jobs(ctx, channel, stop.is_set))
         scheduler.start()
         out.err.line("running: a tick each minute; Ctrl-C stops, `python -m core status` tells more")
         scheduler.run_until(stop)
@@ -125,10 +149,11 @@ def _begin(ctx: Context, stop: threading.Event, out: Out) -> None:
         log.warning("%s: %s (tried again each minute)", symbol, why)
 
 
-def _once(ctx: Context, deliverer: Deliverer, stop: threading.Event, out: Out) -> int:
+def _once(ctx: Context, channel: Channel, stop: threading.Event, out: Out) -> int:
     _begin(ctx, stop, out)
     done = tick(ctx, ctx.clock.now(), stop.is_set)
-    sent = deliverer.run_once()
+    sent = channel.deliverer.run_once()
+    channel.copier.run_once()
     out.result({"runs": [run._asdict() for run in done], "alerts": dict(sent)})
     for run in done:
         out.say(_told(run))

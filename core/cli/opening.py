@@ -7,18 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.cli.options import UsageError, names, nearest
-from core.clock import Clock, SystemClock, VirtualClock
 from core.config import Config, load
 from core.engine.context import Context
+from core.engine.opening import VIRTUAL, clock_for, for_file
 from core.errors import ArtifactError, ConfigError
 from core.notify import redact
 from core.signals.setups import REGISTRY
-from core.store import candles, reports, runs
+from core.store import runs
 from core.store.db import Database
 from core.store.lock import WriterLock
-from core.timeframe import SECOND
-
-VIRTUAL = "virtual_start"  # the engine remembers here that a file holds a replayed market
 
 
 def config(args: Namespace) -> Config:
@@ -47,7 +44,7 @@ def reader(args: Namespace, cfg: Config) -> Iterator[Context]:
     """A context that can only read; its clock stands at the end of a replayed market."""
     db = Database(existing(db_path(args, cfg)), readonly=True)
     try:
-        yield Context(cfg, db, clock_for(db, cfg))
+        yield Context(for_file(cfg, db), db, clock_for(db, cfg))
     finally:
         db.close()
 
@@ -57,7 +54,7 @@ def writer(args: Namespace, cfg: Config, who: str, *, make: bool = False) -> Ite
     """A context that writes, under the writer's lock (rule 34). make: whether the file may be new."""
     path = db_path(args, cfg)
     with locked(path if make else existing(path), who) as db:
-        yield Context(cfg, db, clock_for(db, cfg), config_path=Path(args.config))
+        yield Context(for_file(cfg, db), db, clock_for(db, cfg), config_path=Path(args.config))
 
 
 @contextmanager
@@ -69,16 +66,6 @@ def locked(path: Path, who: str) -> Iterator[Database]:
             yield db
         finally:
             db.close()
-
-
-def clock_for(db: Database, cfg: Config) -> Clock:
-    """The machine's clock; for a replayed market one that stands where its candles end."""
-    if runs.get(db.con, VIRTUAL) is None:
-        return SystemClock()
-    known = candles.stretches(db.con, cfg.exchange.id)
-    frontier = max((stretches[-1].frontier for stretches in known.values()), default=0)
-    latest = reports.last_activity(db.con) or 0
-    return VirtualClock(max(frontier + cfg.incremental.settle_seconds * SECOND, latest))
 
 
 def refuse_replayed(db: Database) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from core.cli.screen import Out
 from core.config import CHAT_ENV, TOKEN_ENV, Config, load
+from core.config.schema import Telegram
 from core.errors import ConfigError
 from core.notify import messages, redact
+from core.notify.api import TelegramApi
 from core.notify.telegram import TelegramSender
 from core.signals.setups import REGISTRY
 
@@ -23,11 +25,11 @@ def run(args: Namespace, out: Out) -> int:
     if not telegram.bot_token:
         raise ConfigError(_TOKEN)
     redact.install((telegram.bot_token,))
-    sender = TelegramSender(telegram.bot_token, telegram.chat_id, telegram.api_url)
+    api = TelegramApi(telegram.bot_token, telegram.api_url)
     try:
-        return _send(sender, telegram.chat_id, telegram.enabled, out) if telegram.chat_id else _find(sender, out)
+        return _send(api, telegram, out) if telegram.chat_id else _find(api, out)
     finally:
-        sender.close()
+        api.close()
 
 
 def _config(path: str) -> Config:
@@ -41,17 +43,20 @@ def _config(path: str) -> Config:
     return replace(cfg, notify=replace(cfg.notify, telegram=replace(cfg.notify.telegram, chat_id="")))
 
 
-def _send(sender: TelegramSender, chat: str, enabled: bool, out: Out) -> int:
-    message_id = sender.send(messages.test_message())
+def _send(api: TelegramApi, telegram: Telegram, out: Out) -> int:
+    chat = telegram.chat_id
+    message_id = TelegramSender(api, chat).send(messages.test_message())
     out.result({"sent": True, "chat_id": chat, "message_id": message_id})
     out.say(f"sent to chat {chat} (message {message_id})")
-    if not enabled:
+    if chat.startswith("-") and not telegram.owner_id:
+        out.say("this chat is a group: commands are answered only once notify.telegram.owner_id names you")
+    if not telegram.enabled:
         out.say(f"next: {_ENABLE}")
     return 0
 
 
-def _find(sender: TelegramSender, out: Out) -> int:
-    chats = sender.find_chats()
+def _find(api: TelegramApi, out: Out) -> int:
+    chats = api.find_chats()
     out.result({"sent": False, "chats": [{"chat_id": number, "title": title} for number, title in chats]})
     if not chats:
         out.say(

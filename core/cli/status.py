@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.cli import funnel, opening, warmup
+from core.cli import opening
 from core.cli.screen import Out, counted, size
+from core.engine import announce, drift, funnel, warmup
 from core.engine.context import Context
 from core.store import candles, reports, runs
 from core.store.lock import holder
@@ -44,10 +45,12 @@ def gather(ctx: Context) -> dict[str, Any]:
             "frontiers": {s: known[-1].frontier for s, known in candles.stretches(con, ctx.exchange_id).items()},
             "exchange_down_since": runs.get(con, "exchange_down_since"),
             "banned_until": runs.get(con, "banned_until", 0),
+            "paused": announce.paused_since(con),
             "unfinished": reports.unfinished(con, ctx.exchange_id),
             "closed_today": reports.closed_between(con, ctx.exchange_id, today, today + DAY),
             "alerts": reports.alerts(con, today),
             "gaps": reports.gap_summary(con, ctx.exchange_id),
+            "drift": drift.state(con),
             "file_bytes": _bytes(ctx.db.path),
             "wal_bytes": _bytes(ctx.db.path.with_name(ctx.db.path.name + "-wal")),
         }
@@ -58,6 +61,7 @@ def gather(ctx: Context) -> dict[str, Any]:
         "down_since": facts["exchange_down_since"],
         "alerts": facts["alerts"],
         "send_ungated": ctx.send_ungated or facts["replayed"],
+        "paused": facts["paused"],
     }
     return {
         **facts,
@@ -80,7 +84,7 @@ def lines(facts: dict[str, Any], out: Out) -> list[str]:
         ("Timeframes", "; ".join(t["text"] for t in facts["timeframes"])),
         ("Plans", _plans(facts)),
         ("Today", facts["today"]["text"]),
-        ("Alerts", facts["why"]),
+        ("Alerts", f"{facts['why']}{_drift(facts)}"),
         ("Outbox", _outbox(facts)),
         ("File", f"{size(facts['file_bytes'])}, WAL {size(facts['wal_bytes'])}"),
         ("Last error", _error(facts)),
@@ -140,6 +144,13 @@ def _plans(facts: dict[str, Any]) -> str:
     closed = facts["closed_today"]
     result = f", net {closed['net_r']:+.2f} R over {counted(closed['filled'], 'fill')}" if closed["filled"] else ""
     return ", ".join(parts) + f"; {closed['closed']} ended today{result}"
+
+
+def _drift(facts: dict[str, Any]) -> str:
+    # Only where it is news: `models` tells more.
+    if facts["drift"].get("level", "ok") == "ok":
+        return ""
+    return f"; drift of the model: {drift.describe(facts['drift']).partition(':')[0]} (`models` tells more)"
 
 
 def _outbox(facts: dict[str, Any]) -> str:

@@ -100,7 +100,7 @@ class Binder:
 
     def texts(self, key: str, node: Node, limits: Mapping[str, Any]) -> Any:
         """A tuple of distinct texts from a list; in the order of `choices` where there are any."""
-        item = {name: limits[name] for name in ("choices", "parse") if name in limits}
+        item = {name: limits[name] for name in ("choices", "parse", "verbatim", "secret") if name in limits}
         if not isinstance(node, SequenceNode):
             self.mistake(key, f"must be a list such as [{_example(item)}], not {yamltext.kind_of(node)}",
                          yamltext.line_of(node))
@@ -109,12 +109,14 @@ class Binder:
         if any(value is FAILED for value in values) or not self._count_fits(key, node, limits):
             self.failed.add(key)
             return FAILED
-        return self._distinct(key, node, values, limits.get("choices"))
+        return self._distinct(key, node, values, limits)
 
-    def _distinct(self, key: str, node: SequenceNode, values: list[str], order: tuple[str, ...] | None) -> Any:
+    def _distinct(self, key: str, node: SequenceNode, values: list[str], limits: Mapping[str, Any]) -> Any:
+        order: tuple[str, ...] | None = limits.get("choices")
         for i, value in enumerate(values):
             if value in values[:i]:
-                self.mistake(key, f"{value} stands in the list twice", yamltext.line_of(node.value[i]))
+                what = f"entry {i + 1}" if limits.get("secret") else value
+                self.mistake(key, f"{what} stands in the list twice", yamltext.line_of(node.value[i]))
                 return FAILED
         return tuple(values) if order is None else tuple(sorted(values, key=order.index))
 
@@ -188,4 +190,6 @@ def _optional(hint: Any) -> tuple[type, bool]:
 
 
 def _example(item: Mapping[str, Any]) -> str:
+    if item.get("secret"):
+        return "12345678, 23456789"
     return ", ".join(item["choices"][:2]) if "choices" in item else "BTC/USDT:USDT, ETH/USDT:USDT"

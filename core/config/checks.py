@@ -1,5 +1,7 @@
 """Checks that need more than one key. One whose keys already failed is left out: its answer would mislead."""
 
+from pathlib import PurePath
+
 from core.config.binder import Binder
 from core.config.schema import Config
 from core.timeframe import SOURCE
@@ -8,7 +10,8 @@ from core.timeframe import SOURCE
 def run(binder: Binder, config: Config) -> None:
     """Record every contradiction between keys in `binder`."""
     for check in (_timeframes_are_derived, _derived_have_their_source, _setups_are_scanned, _lookback_holds_a_pivot,
-                  _thresholds_say_something, _telegram_has_its_secrets):
+                  _thresholds_say_something, _the_calibrator_lies_with_its_model, _telegram_has_its_secrets,
+                  _each_chat_has_one_role):
         check(binder, config)
 
 
@@ -60,6 +63,15 @@ def _thresholds_say_something(binder: Binder, config: Config) -> None:
                     binder.mistake(where, "says nothing; write threshold, min_ev_pct or both, or take it out")
 
 
+def _the_calibrator_lies_with_its_model(binder: Binder, config: Config) -> None:
+    # One folder holds both, signed together; a calibrator of another model would give wrong probabilities.
+    meta, key = config.models.meta, "models.meta.calibration.path"
+    same = PurePath(meta.calibration.path) == PurePath(meta.model_path)
+    if binder.written(key) and not same and not binder.failed & {key, "models.meta.model_path"}:
+        binder.mistake(key, f"must be models.meta.model_path ({meta.model_path}): the calibrator lies in its model's "
+                            "folder; write the same or take it out")
+
+
 def _failed_below(binder: Binder, key: str) -> bool:
     return any(failed.startswith(key) for failed in binder.failed)
 
@@ -71,3 +83,13 @@ def _telegram_has_its_secrets(binder: Binder, config: Config) -> None:
         if telegram.enabled and not getattr(telegram, name) and key not in binder.failed:
             binder.mistake(key, f"is empty while notify.telegram.enabled is true; "
                                 f"set the environment variable {variable}, or enabled: false")
+
+
+def _each_chat_has_one_role(binder: Binder, config: Config) -> None:
+    telegram, seen = config.notify.telegram, {config.notify.telegram.chat_id, config.notify.telegram.owner_id}
+    for name in ("viewers", "channels"):
+        key, chats = f"notify.telegram.{name}", getattr(telegram, name)
+        if key not in binder.failed and seen.intersection(chats):
+            binder.mistake(key, "names a chat that has a role already (chat_id, owner_id, viewers); "
+                                "each chat has one role: take it out")
+        seen.update(chats)

@@ -198,7 +198,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The calibrator of the active model."""
+    """The calibrator of the active model; it lies in that model's folder, so path may only repeat model_path."""
 
     enabled: bool = True
     path: str = "models/meta"
@@ -275,18 +275,53 @@ class Auto:
     weekly_tune: WeeklyTune = _section(WeeklyTune)
 
 
-ALERTS = ("signal", "closed", "late", "digest", "health")
+ALERTS = ("signal", "filled", "tp1", "closed", "late", "digest", "weekly", "health")
+SOUNDS = ("on", "silent", "off")
+
+
+def _sound(default: str = "on") -> Any:
+    return _key(default, choices=SOUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """How each kind of alert arrives: on (with a sound), silent, or off (not at all)."""
+
+    signal: str = _sound()
+    filled: str = _sound()
+    tp1: str = _sound()
+    closed: str = _sound()
+    late: str = _sound()
+    digest: str = _sound("silent")
+    weekly: str = _sound("silent")
+    health: str = _sound()
+
+
+def _chat(**more: Any) -> Any:
+    return field(default="", repr=False, metadata={"empty": True, "secret": True, "verbatim": True, **more})
+
+
+def _chats(parse: Any) -> Any:
+    return field(default=(), repr=False, metadata={"secret": True, "verbatim": True, "parse": parse, "max": 50})
 
 
 @dataclass(frozen=True, slots=True)
 class Telegram:
-    """Alerts by Telegram; the environment's secrets come before those written here."""
+    """Alerts and commands by Telegram; the environment's secrets come before those written here."""
 
     enabled: bool = False
     bot_token: str = field(default="", repr=False, metadata={"empty": True, "secret": True, "parse": values.token})
-    chat_id: str = field(default="", repr=False, metadata={"empty": True, "secret": True, "verbatim": True})
+    chat_id: str = _chat()
+    owner_id: str = _chat(parse=values.person)
+    viewers: tuple[str, ...] = _chats(values.chat)
+    channels: tuple[str, ...] = _chats(values.channel)
     api_url: str | None = _key(None, parse=values.url, quiet=True)
+    commands: bool = True
     send_on: tuple[str, ...] = _key(ALERTS, choices=ALERTS)
+    notification_settings: Sounds = _section(Sounds)
+    quiet_hours: str = _key("", parse=values.hours, empty=True)
+    digest_above: int = _number(5, 1, 1000)
+    pictures: bool = True
     send_ungated: bool = False
 
 

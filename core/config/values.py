@@ -54,6 +54,36 @@ def token(text: str) -> str:
     return text
 
 
+def person(text: str) -> str:
+    """A Telegram user's id. Raises ConfigError, never naming what was written."""
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", text):
+        raise ConfigError("not a user's id; allowed: a whole number such as 12345678")
+    return text
+
+
+def chat(text: str) -> str:
+    """The id of a Telegram user or group. Raises ConfigError, never naming what was written."""
+    if not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
+        raise ConfigError("not a chat's id; allowed: a whole number, below zero for a group")
+    return text
+
+
+def channel(text: str) -> str:
+    """The id or public @name of a Telegram channel or group. Raises ConfigError, never naming what was written."""
+    if not re.fullmatch(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{3,31}", text):
+        raise ConfigError("not a channel; allowed: a whole number such as -1001234567890, or @name of a public one")
+    return text
+
+
+def hours(text: str) -> str:
+    """A span of the day, `HH:MM-HH:MM`; it may run over midnight. Raises ConfigError."""
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", text)
+    h1, m1, h2, m2 = (int(part) for part in found.groups()) if found else (24, 0, 24, 0)
+    if h1 > 23 or h2 > 23 or m1 > 59 or m2 > 59 or (h1, m1) == (h2, m2):
+        raise ConfigError("not a span of hours; allowed: from-to such as 22:00-07:00, or empty")
+    return f"{h1:02d}:{m1:02d}-{h2:02d}:{m2:02d}"
+
+
 def start_date(text: str) -> int:
     """A UTC date or time to ms, floored to the minute. Raises ConfigError."""
     allowed = "allowed: a UTC date such as 2024-01-01 or 2024-01-01T12:30, from 2010 to 2099"

@@ -68,8 +68,8 @@ def _write(
             info, one_minute, found = work[symbol]
             write(ctx, con, symbol, info, one_minute, found)
             for c in found:
-                if c.state.status >= TP:
-                    announce.closed(ctx, con, c.trade.n, now)
+                if c.trade.verdict == "pass":
+                    announce.moved(ctx, con, c.trade.n, rows.state_of(c.trade.state), c.state, now)
 
         done = each_symbol(ctx.db, work, save, failed)
         candles.set_watermarks(con, "followed_ts", [(work[s][0].scanned_ts or 0, work[s][0].id) for s in done])

@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TextIO
 
 from core.errors import Transient
+from core.notify.manner import PLAIN, Manner
 from core.notify.text import plain
 
 _WIDTH = 72
@@ -25,7 +26,7 @@ class ConsoleSender:
         self._lock = threading.Lock()
         self._count = 0
 
-    def send(self, text: str) -> str:
+    def send(self, text: str, manner: Manner = PLAIN) -> str:
         """Print `text` (HTML) and return a running number. Raises Transient where the stream is closed."""
         left, top, bottom = ("│ ", "┌", "└") if self._can("┌│└─") else ("| ", "+", "+")
         rule = ("─" if self._can("─") else "-") * 39

@@ -8,18 +8,20 @@ more, labelled, after a harmless question showed that the channel answers again.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from core.clock import Clock
 from core.errors import Rejected, Transient
 from core.notify import messages
 from core.notify.errors import TextRejected, Unclear, Unknown
+from core.notify.manner import Manner
 from core.notify.redact import hide
 
 __all__ = ["Alert", "Deliverer", "Outbox", "Sender", "TextRejected", "Unclear", "Unknown"]
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 5.0  # seconds after a first fault; doubles
@@ -34,6 +36,7 @@ class Alert:
 
     attempts: claims so far, this one included. lost: how often it may have gone out unheard of (answers
     lost, kills in mid-sending); above 0 it goes out as a labelled repeat, whatever happened since.
+    signal: row number of the plan it announces. reply_to: the channel's id of the message it answers.
     """
 
     id: int
@@ -44,6 +47,8 @@ class Alert:
     attempts: int
     expires_ts: int | None
     lost: int = 0
+    signal: int | None = None
+    reply_to: str | None = None
 
 
 class Outbox(Protocol):
@@ -80,7 +85,7 @@ class Sender(Protocol):
 
     name: str
 
-    def send(self, text: str) -> str:
+    def send(self, text: str, manner: Manner = ...) -> str:
         """Deliver HTML and return the message's id; raises Transient, Unknown, TextRejected, Unclear, Rejected."""
 
     def reachable(self) -> None:
@@ -94,11 +99,16 @@ class Deliverer:
     until then. Call it from a thread of its own, outside the minute's work.
     """
 
-    def __init__(self, outbox: Outbox, senders: Sequence[Sender], clock: Clock, limit: int = 20) -> None:
-        """limit: most alerts per run (Telegram allows about 20 a minute to a group)."""
+    def __init__(self, outbox: Outbox, senders: Sequence[Sender], clock: Clock, limit: int = 20,
+                 manner: Callable[[Alert], Manner] = lambda alert: Manner(reply_to=alert.reply_to),
+                 after: Callable[[Alert], object] = lambda alert: None) -> None:
+        """limit: most alerts per run (Telegram allows about 20 a minute to a group).
+
+        manner: how each goes out. after: called once it was delivered and written down; a fault of it is logged.
+        """
         if not senders:
             raise ValueError("a Deliverer needs at least one sender")
-        self._outbox, self._clock, self._limit = outbox, clock, limit
+        self._outbox, self._clock, self._limit, self._manner, self._after = outbox, clock, limit, manner, after
         self._sender, self._mirrors = senders[0], tuple(senders[1:])
         self._resume = 0.0  # monotonic seconds before which the channel rests
         self._resume_ts = 0
@@ -146,22 +156,28 @@ class Deliverer:
             counts["expired"] += 1
             return
         text = messages.repeat(alert.body) if alert.lost else alert.body
-        answer = self._try(self._sender, text, probe=bool(alert.lost))
+        answer = (self._ask() if alert.lost else None) or self._send(alert, text)
         if isinstance(answer, str):
             self._succeed(alert, answer, text, counts)
         else:
             self._fail(alert, answer, counts)
 
-    def _try(self, sender: Sender, text: str, probe: bool = False) -> str | Exception:
-        sending = False
-        try:
-            if probe:
-                sender.reachable()
-            sending = True
-            return sender.send(text)
-        except Exception as exc:  # noqa: BLE001 - the catch-all of the notification channel: its faults end here
-            # Before the sending nothing of the alert has left, whatever became of the question.
-            return exc if sending else Transient(_said(exc), getattr(exc, "retry_after", None))
+    def _ask(self) -> Exception | None:
+        # Before the sending nothing of the alert has left, whatever became of the question.
+        silence = _try(self._sender.reachable)
+        return None if silence is None else Transient(_said(silence), getattr(silence, "retry_after", None))
+
+    def _send(self, alert: Alert, text: str) -> str | Exception:
+        manner = self._manner_of(alert)
+        return _try(lambda: self._sender.send(text, manner))
+
+    def _manner_of(self, alert: Alert) -> Manner:
+        # A picture that cannot be drawn must not hold the words back.
+        manner = _try(lambda: self._manner(alert))
+        if isinstance(manner, Manner):
+            return manner
+        log.warning("alert %s goes out plain: %s", alert.id, _said(manner))
+        return Manner(reply_to=alert.reply_to)
 
     def _succeed(self, alert: Alert, message_id: str, text: str, counts: Counter[str]) -> None:
         counts["sent"] += 1
@@ -173,8 +189,11 @@ class Deliverer:
         if self._trouble:
             log.info("%s delivers again", self._sender.name)
             self._trouble = ""
+        trouble = _try(lambda: self._after(alert))
+        if isinstance(trouble, Exception):
+            log.info("after alert %s: %s", alert.id, _said(trouble))
         for mirror in self._mirrors:
-            answer = self._try(mirror, text)
+            answer = _try(lambda mirror=mirror: mirror.send(text))  # type: ignore[misc]
             if not isinstance(answer, str):
                 log.warning("%s: %s", mirror.name, answer)
 
@@ -231,6 +250,13 @@ class Deliverer:
         elif not self._trouble:
             log.warning("%s: %s. Alerts wait, next try in %.0f s", self._sender.name, why, wait)
         self._trouble = why
+
+
+def _try(work: Callable[[], T]) -> T | Exception:
+    try:
+        return work()
+    except Exception as exc:  # noqa: BLE001 - the catch-all of the notification channel: its faults end here
+        return exc
 
 
 def _said(exc: Exception) -> str:

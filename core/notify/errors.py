@@ -16,3 +16,7 @@ class TextRejected(Rejected):
 
 class Unclear(Rejected):
     """Refused for a reason we do not know: it may be the chat, it may be the text."""
+
+
+class Conflict(Rejected):
+    """Another program reads this bot's messages at the same time."""

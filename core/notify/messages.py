@@ -214,13 +214,13 @@ def _listing(head: Sequence[str], items: Sequence[str], tail: Sequence[str] = ()
 
 
 def digest(day: int, ungated: Sequence[Row], refused: Mapping[str, int], closed: Sequence[Row], *, evidence: str = "",
-           label: str = "") -> str:
+           between: tuple[float, float] | None = None, label: str = "") -> str:
     """The day in one message: plans that were not announced singly, refusals by reason, results of what closed.
 
     day: any ms of the UTC day. refused: reason -> count. closed: `trades` rows; those without a result
-    count as never filled.
+    count as never filled. between: the interval of their win rate, percent.
     """
-    head = [f"📒 <b>{when(day).rsplit(' ', 1)[0]}, the day (UTC)</b>", *_labelled(label), *_results(closed)]
+    head = [f"📒 <b>{when(day).rsplit(' ', 1)[0]}, the day (UTC)</b>", *_labelled(label), *_results(closed, between)]
     if evidence:
         head.append(f"Evidence: {esc(evidence, 60)}")
     tail = _refusals(refused)
@@ -228,7 +228,7 @@ def digest(day: int, ungated: Sequence[Row], refused: Mapping[str, int], closed:
     return _listing(head, [_brief(row) for row in ungated], tail)
 
 
-def _results(trades: Sequence[Row]) -> list[str]:
+def _results(trades: Sequence[Row], between: tuple[float, float] | None) -> list[str]:
     pnl = [t["pnl_pct"] for t in trades if t["pnl_pct"] is not None]
     unfilled = f"{len(trades) - len(pnl)} never filled"
     if not pnl:
@@ -237,6 +237,7 @@ def _results(trades: Sequence[Row]) -> list[str]:
     total_r = sum(t["r_multiple"] for t in trades if t["pnl_pct"] is not None)
     return ["", f"Closed: n={len(pnl)} · {unfilled}",
             f"Won {len(wins)} of {len(pnl)} ({100 * len(wins) / len(pnl):.0f}%)",
+            *([f"95% interval {between[0]:.0f}% to {between[1]:.0f}%"] if between else []),
             f"Break-even rate {_break_even(wins, losses)}", f"Net {r(total_r)} · {pct(sum(pnl))} of notional"]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
 LIMIT = 4096  # UTF-16 units, as Telegram counts
+CAPTION = 1024  # the same, of a text below a picture
 _TAGS = "b|strong|i|em|u|ins|s|strike|del|code|pre|a|blockquote|tg-spoiler|span"
 _TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?>")
 _TOKEN = re.compile(rf"{_TAG.pattern}|&#?[0-9A-Za-z]{{1,8}};|.", re.DOTALL)
@@ -54,6 +55,18 @@ def local(ts: int, zone: tzinfo) -> str:
         return ""
     day = "" if here.date() == utc.date() else f"{here.day} {here:%b} "
     return f"{day}{here:%H:%M} {esc(here.tzname() or '', 8)}"
+
+
+def moment(ts: int, zone: tzinfo, now: int) -> str:
+    """A moment on the reader's clock: `16:30 CEST`, `30 Apr 16:30 CEST` where it is not today, `16:30Z` in UTC.
+
+    With the year where it is another one.
+    """
+    here, today = datetime.fromtimestamp(ts / 1000, zone), datetime.fromtimestamp(now / 1000, zone)
+    day = "" if here.date() == today.date() else f"{here.day} {here:%b} "
+    day += "" if here.year == today.year else f"{here.year} "
+    name = "Z" if not here.utcoffset() else f" {esc(here.tzname() or '', 8)}"
+    return f"{day}{here:%H:%M}{name}"
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,11 @@ def number(value: float, digits: int = 10) -> str:
     return format(Decimal(text), "f") if "e" in text else text
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 gap`, `3 gaps`, `12,345 candles`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def told(value: float, limit: float, digits: int = 3) -> str:
     """`value` with `digits` significant digits, more where fewer would put it on the limit or past it."""
     while digits < 17 and _side(float(number(value, digits)), limit) != _side(value, limit):

@@ -121,7 +121,35 @@ CREATE TRIGGER trials_stay BEFORE DELETE ON trials BEGIN SELECT RAISE(ABORT, 'th
 CREATE TRIGGER trials_keep BEFORE UPDATE ON trials BEGIN SELECT RAISE(ABORT, 'the trial log only grows'); END;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first schema", _FIRST), ("promotion history", _PROMOTIONS))
+# Alerts for more than one chat. `alerts` keeps what became of a message in the owner's chat, `copies` what became of
+# it in every other one; `told` says which message announced a plan, so that what happens later answers it.
+_CHATS = """
+ALTER TABLE alerts ADD COLUMN signal INTEGER REFERENCES signals (n);
+ALTER TABLE alerts ADD COLUMN reply_to INTEGER REFERENCES alerts (id);
+CREATE TABLE told (
+    signal INTEGER PRIMARY KEY REFERENCES signals (n), alert INTEGER REFERENCES alerts (id)) STRICT;
+CREATE TABLE chats (
+    chat TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('owner', 'viewer', 'channel')),
+    active INTEGER NOT NULL, muted_until INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+CREATE TABLE copies (
+    chat TEXT NOT NULL REFERENCES chats (chat), alert INTEGER NOT NULL REFERENCES alerts (id),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'unknown', 'expired', 'failed')),
+    sent_ts INTEGER, attempts INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, error TEXT,
+    not_before INTEGER NOT NULL DEFAULT 0, message_id TEXT, PRIMARY KEY (chat, alert)) STRICT, WITHOUT ROWID;
+CREATE INDEX copies_due ON copies (chat, state, alert);
+CREATE TABLE taken (
+    signal INTEGER PRIMARY KEY REFERENCES signals (n), who TEXT NOT NULL, ts INTEGER NOT NULL,
+    price REAL NOT NULL CHECK (price > 0), exit_ts INTEGER, exit_price REAL CHECK (exit_price > 0)) STRICT;
+INSERT INTO told SELECT g.n, a.id FROM positions p JOIN signals g ON g.n = p.signal
+    JOIN alerts a ON a.key = 'signal:' || g.symbol || ':' || g.direction || ':' || g.decided_ts
+    WHERE p.closed_ts IS NULL AND g.origin = 'live' AND g.verdict = 'pass' AND g.late = 0;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("first schema", _FIRST),
+    ("promotion history", _PROMOTIONS),
+    ("chats", _CHATS),
+)
 
 
 def migrate(con: sqlite3.Connection) -> int:
@@ -167,6 +195,11 @@ def check_version(con: sqlite3.Connection) -> None:
             f"the database has schema {found}, this program knows {len(MIGRATIONS)}: "
             f"update the program, or use the backup made before the update"
         )
+
+
+def version(con: sqlite3.Connection) -> int:
+    """The schema's number in a file: 0 where it holds nothing of this program."""
+    return _version(con)
 
 
 def _version(con: sqlite3.Connection) -> int:

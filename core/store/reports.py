@@ -141,7 +141,8 @@ def unfinished(con: Con, exchange: str) -> dict[str, int]:
     return dict(
         con.execute(
             "SELECT CASE g.verdict WHEN 'pass' THEN p.status ELSE 'shadow' END AS what, count(*) FROM positions p "
-            "JOIN signals g ON g.n = p.signal WHERE g.exchange = ? AND p.closed_ts IS NULL GROUP BY what ORDER BY what",
+            "JOIN signals g ON g.n = p.signal WHERE p.symbol_id IN (SELECT id FROM symbols WHERE exchange = ?) "
+            "AND p.closed_ts IS NULL GROUP BY what ORDER BY what",
             (exchange,),
         )
     )
@@ -162,8 +163,8 @@ def decided(con: Con, exchange: str, start: int, end: int) -> list[dict[str, Any
     return row_dicts(
         con.execute(
             "SELECT g.verdict, g.reason, g.late, p.opened_ts FROM signals g JOIN positions p ON p.signal = g.n "
-            "WHERE g.exchange = ? AND g.decided_ts >= ? AND g.decided_ts < ? AND g.origin = 'live' ORDER BY "
-            "g.decided_ts, g.id",
+            "WHERE g.exchange = ?1 AND g.symbol IN (SELECT symbol FROM symbols WHERE exchange = ?1) "
+            "AND g.decided_ts >= ?2 AND g.decided_ts < ?3 AND g.origin = 'live' ORDER BY g.decided_ts, g.id",
             (exchange, start, end),
         )
     )
@@ -173,7 +174,7 @@ def closed_between(con: Con, exchange: str, start: int, end: int) -> dict[str, A
     """Live, passed plans that ended in [start, end): how many, how many filled, and their net result in R."""
     row = con.execute(
         "SELECT count(*), count(p.opened_ts), sum(p.r_multiple) FROM positions p JOIN signals g ON g.n = p.signal "
-        "WHERE g.exchange = ? "
+        "WHERE p.symbol_id IN (SELECT id FROM symbols WHERE exchange = ?) "
         "AND p.closed_ts >= ? AND p.closed_ts < ? AND g.origin = 'live' AND g.verdict = 'pass'",
         (exchange, start, end),
     ).fetchone()
@@ -204,13 +205,17 @@ def alerts(con: Con, since: int) -> dict[str, Any]:
 
 
 def alert_about(con: Con, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The alert that announced a signal, or that named it beside a better one of the same minute."""
+    """The alert that announced a signal, or that named it beside others of the same minute."""
+    columns = "id, state, created_ts, sent_ts, attempts, error, body"
     found = row_dicts(
         con.execute(
-            "SELECT id, state, created_ts, sent_ts, attempts, error, body FROM alerts WHERE key = ?",
+            f"SELECT {columns} FROM alerts WHERE key = ?",
             (f"signal:{row['symbol']}:{row['direction']}:{row['decided_ts']}",),
         )
     )
+    if not found and con.execute("SELECT 1 FROM sqlite_schema WHERE name = 'told'").fetchone():
+        told = "SELECT alert FROM told WHERE signal = (SELECT n FROM signals WHERE id = ?)"
+        found = row_dicts(con.execute(f"SELECT {columns} FROM alerts WHERE id = ({told})", (row["id"],)))
     return found[0] if found else None
 
 

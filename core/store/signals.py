@@ -218,6 +218,12 @@ def trade_row(con: Con, signal_id: str) -> dict[str, Any]:
     return row_dicts(con.execute("SELECT * FROM trades WHERE signal_id = ?", (signal_id,)))[0]
 
 
+def tp1_fraction(con: Con, signal: int) -> float:
+    """The share of a position that its first target closed; 0.0 where only the stop moved."""
+    row = con.execute("SELECT fraction FROM events WHERE signal = ? AND event = 'TP1'", (signal,)).fetchone()
+    return float(row[0]) if row else 0.0
+
+
 def existing_ids(con: Con, exchange: str, symbol: str, start: int, end: int) -> set[str]:
     """Ids of the signals of a symbol with start <= decided_ts < end."""
     return {

@@ -19,7 +19,10 @@ FEWEST_BLOCKS = 5  # fewer say nothing of how much blocks differ
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """One closed trade. pnl_pct: net, percent of its notional; times ms UTC; direction long or short."""
+    """One closed trade. pnl_pct: net, percent of its notional; times ms UTC; direction long or short.
+
+    pnl_usd: of the fixed notional that `analyze` shows, or of the plan's own size (`columns.of`).
+    """
 
     symbol: str
     timeframe: str
@@ -61,7 +64,10 @@ class Drawdown:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Figures over a set of closed trades; None where a figure is not defined. *_pct is percent."""
+    """Figures over a set of closed trades; None where a figure is not defined. *_pct is percent.
+
+    expectancy_usd, expectancy_ratio and profit_factor go by pnl_usd; tot_profit_pct is the sum of pnl_pct.
+    """
 
     trades: int
     wins: int
@@ -89,6 +95,11 @@ class Summary:
     avg_duration_losers_ms: int | None
     max_consecutive_wins: int
     max_consecutive_losses: int
+    expectancy_usd: float | None
+    min_duration_winners_ms: int | None
+    max_duration_winners_ms: int | None
+    min_duration_losers_ms: int | None
+    max_duration_losers_ms: int | None
 
 
 # What the users of other programs know these figures as.
@@ -97,12 +108,15 @@ LABELS: dict[str, str] = {
     "win_low_pct": "Win% low", "win_high_pct": "Win% high", "break_even_pct": "Break-even Win%",
     "expectancy_r": "Expectancy R", "expectancy_r_low": "Expectancy R low",
     "expectancy_r_high": "Expectancy R high", "avg_profit_pct": "Avg Profit %",
-    "tot_profit_pct": "Tot Profit %", "tot_profit_usd": "Tot Profit USD",
+    "tot_profit_pct": "Cum Profit %", "tot_profit_usd": "Tot Profit USD",
     "expectancy_ratio": "Expectancy (Ratio)", "profit_factor": "Profit factor", "sqn": "SQN",
     "max_drawdown": "Drawdown", "best_trade_pct": "Best trade", "worst_trade_pct": "Worst trade",
     "tail_share_pct": "Profit from the best 1 %", "avg_duration_ms": "Avg Duration",
     "avg_duration_winners_ms": "Avg. Duration Winners", "avg_duration_losers_ms": "Avg. Duration Losers",
     "max_consecutive_wins": "Max Consecutive Wins", "max_consecutive_losses": "Max Consecutive Loss",
+    "expectancy_usd": "Expectancy", "min_duration_winners_ms": "Min Duration Winners",
+    "max_duration_winners_ms": "Max Duration Winners", "min_duration_losers_ms": "Min Duration Losers",
+    "max_duration_losers_ms": "Max Duration Losers",
 }
 
 
@@ -148,17 +162,17 @@ def mean(values: Sequence[float]) -> float | None:
 def sqn(results: Sequence[float]) -> float | None:
     """Van Tharp's system quality number, sqrt(n) x mean / deviation (n - 1); None below 2 trades or without spread."""
     middle = mean(results)
-    if middle is None or len(results) < 2:
+    if middle is None or min(results) == max(results):
         return None
     deviation = math.sqrt(math.fsum((x - middle) ** 2 for x in results) / (len(results) - 1))
-    return math.sqrt(len(results)) * middle / deviation if deviation > 0 else None
+    return math.sqrt(len(results)) * middle / deviation
 
 
 def block_interval(values: Sequence[float], blocks: Sequence[int], z: float = Z95) -> tuple[float, float] | None:
     """Interval of the mean when values of one block (a week, a walk) hang together; None below 5 blocks.
 
     blocks: the block of each value. Variance of a ratio of block sums with the factor G / (G - 1); the
-    normal quantile z is widened to Student's with G - 1 degrees of freedom (Cornish and Fisher 1938).
+    normal quantile z is widened to Student's with G - 1 degrees of freedom.
     """
     sums: dict[int, list[float]] = {}
     for value, block in zip(values, blocks, strict=True):
@@ -167,10 +181,14 @@ def block_interval(values: Sequence[float], blocks: Sequence[int], z: float = Z9
     if middle is None or len(sums) < FEWEST_BLOCKS:
         return None
     free = len(sums) - 1
-    z *= 1.0 + (z**2 + 1.0) / (4.0 * free) + (5.0 * z**4 + 16.0 * z**2 + 3.0) / (96.0 * free**2)
     spread = math.fsum(math.fsum(x - middle for x in part) ** 2 for part in sums.values())
-    half = z * math.sqrt(len(sums) / free * spread) / len(values)
+    half = widened(z, free) * math.sqrt(len(sums) / free * spread) / len(values)
     return middle - half, middle + half
+
+
+def widened(z: float, free: int) -> float:
+    """A normal quantile as Student's with `free` degrees of freedom (Cornish and Fisher 1938)."""
+    return z * (1.0 + (z**2 + 1.0) / (4.0 * free) + (5.0 * z**4 + 16.0 * z**2 + 3.0) / (96.0 * free**2))
 
 
 def max_drawdown(trades: Sequence[Closed]) -> Drawdown | None:
@@ -211,8 +229,12 @@ def _percent(fraction: float | None) -> float | None:
     return None if fraction is None else 100.0 * fraction
 
 
+def _spans(trades: Iterable[Closed]) -> list[int]:
+    return [t.closed_ts - t.opened_ts for t in trades]
+
+
 def _duration(trades: Iterable[Closed]) -> int | None:
-    spans = [t.closed_ts - t.opened_ts for t in trades]
+    spans = _spans(trades)
     return sum(spans) // len(spans) if spans else None
 
 
@@ -221,7 +243,7 @@ def summarize(trades: Sequence[Closed]) -> Summary:
 
     The interval of the expectancy takes weeks of closing as blocks; the break-even rate is in R.
     """
-    pnl, r = [t.pnl_pct for t in trades], [t.r_multiple for t in trades]
+    pnl, r, usd = [t.pnl_pct for t in trades], [t.r_multiple for t in trades], [t.pnl_usd for t in trades]
     won, lost = [t for t in trades if t.pnl_pct > 0], [t for t in trades if t.pnl_pct < 0]
     rate = wilson(len(won), len(trades)) or (None, None)
     spread = block_interval(r, [t.closed_ts // WEEK for t in trades]) or (None, None)
@@ -232,12 +254,15 @@ def summarize(trades: Sequence[Closed]) -> Summary:
         win_pct=_percent(len(won) / len(trades)) if trades else None, win_low_pct=_percent(rate[0]),
         win_high_pct=_percent(rate[1]), break_even_pct=_percent(even), expectancy_r=mean(r),
         expectancy_r_low=spread[0], expectancy_r_high=spread[1], avg_profit_pct=mean(pnl),
-        tot_profit_pct=math.fsum(pnl), tot_profit_usd=math.fsum(t.pnl_usd for t in trades),
-        expectancy_ratio=expectancy_ratio(pnl), profit_factor=profit_factor(pnl), sqn=sqn(r),
+        tot_profit_pct=math.fsum(pnl), tot_profit_usd=math.fsum(usd),
+        expectancy_ratio=expectancy_ratio(usd), profit_factor=profit_factor(usd), sqn=sqn(r),
         max_drawdown=max_drawdown(trades), best_trade_pct=max(pnl, default=None),
         worst_trade_pct=min(pnl, default=None), tail_share_pct=_percent(tail_share(pnl)),
         avg_duration_ms=_duration(trades), avg_duration_winners_ms=_duration(won),
-        avg_duration_losers_ms=_duration(lost), max_consecutive_wins=wins_run, max_consecutive_losses=losses_run)
+        avg_duration_losers_ms=_duration(lost), max_consecutive_wins=wins_run, max_consecutive_losses=losses_run,
+        expectancy_usd=mean(usd), min_duration_winners_ms=min(_spans(won), default=None),
+        max_duration_winners_ms=max(_spans(won), default=None),
+        min_duration_losers_ms=min(_spans(lost), default=None), max_duration_losers_ms=max(_spans(lost), default=None))
 
 
 def month(trade: Closed) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.cli import gates
+from core.engine import gates
 from tests.cli import doors
 from tests.cli.conftest import Demo
 

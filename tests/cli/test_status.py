@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.candles import Bars
-from core.cli import funnel, warmup
-from core.cli.funnel import Funnel
-from core.cli.warmup import Warmth
 from core.config import defaults
+from core.engine import funnel, warmup
+from core.engine.funnel import Funnel
+from core.engine.warmup import Warmth
 from core.signals.decide import first_complete
 from core.signals.setups import REGISTRY
 from core.store import runs

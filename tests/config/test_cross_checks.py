@@ -158,3 +158,11 @@ def test_the_loaded_configuration_is_frozen_through_and_through():
     with pytest.raises(TypeError):
         config.signals.setups["beta"] = None
     assert hash(config) == hash(loads("{}", SETUPS, {}))
+
+
+def test_the_calibrator_lies_with_its_model():
+    assert "must be models.meta.model_path (models/meta)" in only("models: {meta: {calibration: {path: elsewhere}}}")
+    assert "must be models.meta.model_path (a/b)" in only(
+        "models: {meta: {model_path: a/b, calibration: {path: models/meta}}}")
+    for text in ("{model_path: a/b}", "{model_path: a/b, calibration: {path: a/b/}}"):
+        assert load(f"models: {{meta: {text}}}").models.meta.model_path == "a/b"

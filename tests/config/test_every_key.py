@@ -17,7 +17,10 @@ EXAMPLES = {
     "backfill.start_date": "2023-05-06", "symbols": "[XRP/USDT:USDT]", "timeframes": "[15m]",
     "data.derived_timeframes": "[5m, 15m, 1h, 4h]", "notify.telegram.api_url": "http://localhost",
     "signals.lookback_candles": "30", "notify.telegram.bot_token": "1:x", "signals.setups.beta.timeframes": "[4h]",
-    "notify.telegram.send_on": "[health]",
+    "models.meta.calibration.path": "models/meta", "notify.telegram.send_on": "[health]",
+    "notify.telegram.owner_id": "12345678",
+    "notify.telegram.viewers": "[23456789, -100345]", "notify.telegram.channels": "[-1001234567890, '@our_news']",
+    "notify.telegram.quiet_hours": "22:00-7:00",
 }
 
 

@@ -9,7 +9,9 @@ import re
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.parser import BytesParser
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,6 +55,9 @@ class Message:
     text: str
     mode: str | None
     raw: str
+    silent: bool = False
+    reply_to: int | None = None
+    photo: bytes | None = None
 
 
 class BotApi:
@@ -61,14 +66,25 @@ class BotApi:
     Answers: ok; (429, seconds); parse, chat, odd, migrate (400); 401; 403; 404; html502, json500;
     stall (delivered, no answer), hang (neither), drop (delivered, connection closed), cut (delivered,
     half an answer), garbage (delivered, a 200 that is no JSON), trickle (delivered, a byte now and then).
+    `answers(method, ...)` queues them for any method. Chats in `blocked` refuse every message.
+
+    `say(...)` writes to the bot; getUpdates waits for that as long as it is asked to (long polling), forgets what
+    an offset confirms, and a second reader ends the first with a 409, as Telegram does.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.edits = 0
         self.asked: list[str] = []
+        self.forms: list[tuple[str, dict[str, str]]] = []
         self.updates: list[dict[str, Any]] = []
+        self.blocked: set[str] = set()
         self.always: Any = None
         self._answers: dict[str, deque[Any]] = {"sendMessage": deque(), "getMe": deque()}
+        self._news = threading.Condition()
+        self._readers = 0
+        self.confirmed = 0  # the newest offset that a reader asked with: all before it is done with
+        self._update_id = 1000
         self._stop = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -80,6 +96,8 @@ class BotApi:
 
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
+        with self._news:
+            self._news.notify_all()
         self._server.shutdown()
         self._server.server_close()
 
@@ -90,6 +108,10 @@ class BotApi:
     def probe(self, *answers: Any) -> None:
         """Queue answers for getMe."""
         self._answers["getMe"].extend(answers)
+
+    def answers(self, method: str, *answers: Any) -> None:
+        """Queue answers for a method."""
+        self._answers.setdefault(method, deque()).extend(answers)
 
     def next_answer(self, method: str) -> Any:
         """What to do with this request."""
@@ -104,12 +126,69 @@ class BotApi:
     def texts(self) -> list[str]:
         return [m.text for m in self.messages]
 
-    def deliver(self, form: dict[str, str]) -> Message:
+    def to(self, chat: object) -> list[Message]:
+        """What one chat got."""
+        return [m for m in self.messages if m.chat == str(chat)]
+
+    def say(self, text: str, user: int = CHAT, chat: int | None = None, date: int = 0, **more: Any) -> int:
+        """Somebody writes to the bot (date: seconds); the number of the update. more: further fields of the message."""
+        with self._news:
+            self._update_id += 1
+            message = {
+                "message_id": self._update_id, "date": date, "text": text,
+                "chat": {"id": chat if chat is not None else user, "type": "private" if chat is None else "group"},
+                "from": {"id": user, "is_bot": False, "first_name": f"U{user}"}} | more
+            self.updates.append({"update_id": self._update_id, "message": message})
+            self._news.notify_all()
+            return self._update_id
+
+    def read(self, form: dict[str, str]) -> list[dict[str, Any]] | None:
+        """What getUpdates answers: the news from `offset` on, once there are some; None: another reader came."""
+        offset, end = int(form.get("offset", 0)), time.monotonic() + float(form.get("timeout", 0))
+        with self._news:
+            self._readers, self.confirmed = self._readers + 1, max(self.confirmed, offset)
+            mine = self._readers
+            self._news.notify_all()
+            self.updates = [u for u in self.updates if not isinstance(u, dict) or u.get("update_id", offset) >= offset]
+            while True:
+                if mine != self._readers:
+                    return None
+                left = end - time.monotonic()
+                if self.updates or left <= 0 or self._stop.is_set():
+                    return self.updates[:100]
+                self._news.wait(left)
+
+    def deliver(self, form: dict[str, str], photo: bytes | None = None) -> Message:
         """Put a message into the chat."""
-        mode, raw = form.get("parse_mode"), form.get("text", "")
+        mode, raw = form.get("parse_mode"), form.get("text" if photo is None else "caption", "")
         text = shown(raw) if mode == "HTML" else raw
-        self.messages.append(Message(len(self.messages) + 1, form.get("chat_id", ""), text, mode, raw))
+        reply = json.loads(form.get("reply_parameters", "{}")).get("message_id")
+        self.messages.append(Message(len(self.messages) + 1, form.get("chat_id", ""), text, mode, raw,
+                                     form.get("disable_notification") == "true", reply, photo))
         return self.messages[-1]
+
+    def edit(self, caption: bool, form: dict[str, str]) -> str | None:
+        """Change a message as asked to; why not, where Telegram would refuse."""
+        number, text = int(form["message_id"]), form["caption" if caption else "text"]
+        if not 0 < number <= len(self.messages) or self.messages[number - 1].chat != form["chat_id"]:
+            return "Bad Request: message to edit not found"
+        old = self.messages[number - 1]
+        if caption != (old.photo is not None):
+            return f"Bad Request: there is no {'caption' if caption else 'text'} in the message to edit"
+        if fault := _text_fault({**form, "text": text, "caption": text}, old.photo):
+            return fault
+        if old.raw == text:
+            return "Bad Request: message is not modified"
+        self.messages[number - 1] = replace(old, text=shown(text), raw=text)
+        self.edits += 1
+        return None
+
+    def until(self, done: Callable[[], object], seconds: float = 20.0) -> None:
+        """Wait for something to happen; an AssertionError where it does not."""
+        end = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < end, f"it never happened; delivered: {self.texts}"
+            self._stop.wait(0.005)
 
 
 ERRORS: dict[Any, tuple[int, str, dict[str, int]]] = {
@@ -126,15 +205,36 @@ ERRORS: dict[Any, tuple[int, str, dict[str, int]]] = {
 }
 
 
-def _text_fault(form: dict[str, str]) -> str | None:
-    raw = form.get("text", "")
+def _text_fault(form: dict[str, str], photo: bytes | None) -> str | None:
+    raw, most = (form.get("text", ""), 4096) if photo is None else (form.get("caption", ""), 1024)
+    if photo is not None and not photo.startswith(b"\x89PNG"):
+        return "Bad Request: IMAGE_PROCESS_FAILED"
     fault = html_fault(raw) if form.get("parse_mode") == "HTML" else None
     if fault:
         return f"Bad Request: can't parse entities: {fault}"
     seen = shown(raw) if form.get("parse_mode") == "HTML" else raw
-    if not seen.strip():
+    if not seen.strip() and photo is None:
         return "Bad Request: message text is empty"
-    return "Bad Request: message is too long" if len(seen.encode("utf-16-le")) > 2 * 4096 else None
+    return f"Bad Request: message {'caption ' if photo else ''}is too long" if _units(seen) > most else None
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _fields(kind: str, body: bytes) -> tuple[dict[str, str], bytes | None]:
+    """The fields of a form, and the file in it."""
+    if not kind.startswith("multipart/"):
+        return {k: v[0] for k, v in parse_qs(body.decode(), keep_blank_values=True).items()}, None
+    form: dict[str, str] = {}
+    file = None
+    for part in BytesParser().parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body).walk():
+        name, payload = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if isinstance(payload, bytes) and part.get_filename():
+            file = payload
+        elif isinstance(payload, bytes) and name:
+            form[str(name)] = payload.decode()
+    return form, file
 
 
 def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
@@ -146,15 +246,18 @@ def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
             pass
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             token, _, method = self.path.removeprefix("/bot").partition("/")
-            form = {k: v[0] for k, v in parse_qs(body, keep_blank_values=True).items()}
+            form, file = _fields(self.headers.get("Content-Type", ""), body)
             api.asked.append(method)
+            api.forms.append((method, form))
             answer = api.next_answer(method) if token == TOKEN else 401
+            if form.get("chat_id") in api.blocked:
+                answer = 403
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._answer(method, answer, form)
+                self._answer(method, answer, form, file)
 
-        def _answer(self, method: str, answer: Any, form: dict[str, str]) -> None:
+        def _answer(self, method: str, answer: Any, form: dict[str, str], file: bytes | None) -> None:
             if isinstance(answer, tuple):
                 return self._error(429, f"Too Many Requests: retry after {answer[1]}", {"retry_after": answer[1]})
             if answer in ERRORS:
@@ -166,14 +269,20 @@ def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
             if method == "getMe":
                 return self._ok({"id": 1, "is_bot": True, "first_name": "bot", "username": "a_bot"}, answer)
             if method == "getUpdates":
-                return self._ok(api.updates, answer)
-            if fault := _text_fault(form):
+                news = api.read(form)
+                return self._error(*ERRORS[409]) if news is None else self._ok(news, answer)
+            if method in ("editMessageText", "editMessageCaption"):
+                fault = api.edit(method == "editMessageCaption", form)
+                return self._error(400, fault, {}) if fault else self._ok(True, answer)
+            if method not in ("sendMessage", "sendPhoto"):
+                return self._ok(True, answer)
+            if fault := _text_fault(form, file):
                 return self._error(400, fault, {})
-            message = api.deliver(form)
-            chat = {"id": int(message.chat), "type": "private"}
+            message = api.deliver(form, file)
+            chat = {"id": int(message.chat) if message.chat.lstrip("-").isdigit() else 1, "type": "private"}
             self._ok({"message_id": message.id, "date": 0, "chat": chat, "text": message.text}, answer)
 
-        def _ok(self, result: Any, answer: str) -> None:
+        def _ok(self, result: Any, answer: Any) -> None:
             payload = json.dumps({"ok": True, "result": result}).encode()
             if answer == "stall":
                 self._leave(30)

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import Rejected, Transient
 from core.notify.delivery import Deliverer, TextRejected, Unclear, Unknown
+from core.notify.manner import PLAIN, Manner
 from core.notify.messages import REPEAT
 from tests.notify.bot_api import html_fault, shown
 from tests.notify.memory_outbox import Entry, MemoryOutbox
@@ -29,14 +30,16 @@ class Channel:
         self.always: Any = "ok"
         self.silent = False
         self.delivered: list[str] = []
+        self.manners: list[Manner] = []
         self.tried = 0
 
-    def send(self, text: str) -> str:
+    def send(self, text: str, manner: Manner = PLAIN) -> str:
         self.tried += 1
         answer = self.answers.popleft() if self.answers else self.always
         if answer in ("ok", "lost"):
             assert html_fault(text) is None
             self.delivered.append(shown(text))
+            self.manners.append(manner)
         if answer == "ok":
             return str(len(self.delivered))
         raise self._fault(answer)

@@ -143,8 +143,10 @@ def test_after_an_outage_late_plans_come_in_one_summary_and_not_as_new() -> None
 
 def test_digest_never_shows_a_win_rate_without_n_and_break_even() -> None:
     trades = [trade_row(pnl_pct=2.0, r_multiple=2.0), trade_row(pnl_pct=-1.0, r_multiple=-1.0), expired_row()]
-    lines = text(messages.digest(T, [signal_row()], {"tp1_net": 31, "cost_r": 9}, trades, evidence="none")).split("\n")
-    for line in ("📒 1 May, the day (UTC)", "Closed: n=2 · 1 never filled", "Won 1 of 2 (50%)", "Break-even rate 33%",
+    lines = text(messages.digest(T, [signal_row()], {"tp1_net": 31, "cost_r": 9}, trades, evidence="none",
+                                 between=(9.45, 90.55))).split("\n")
+    for line in ("📒 1 May, the day (UTC)", "Closed: n=2 · 1 never filled", "Won 1 of 2 (50%)",
+                 "95% interval 9% to 91%", "Break-even rate 33%",
                  "Net +1.00R · +1.00% of notional", "Evidence: none", "Not announced singly: 1", "Refused: 40",
                  "31 × tp1_net"):
         assert line in lines, line

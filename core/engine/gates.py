@@ -7,7 +7,7 @@ from typing import Any
 
 from core import timeframe
 from core.engine.context import Context
-from core.engine.explain import Explained
+from core.engine.explain import Explained, Worth
 from core.meta.gate import FILTER_OFF, UNGATED, Policy, is_ungated
 from core.signals.indicators import BLOCK, Indicators
 from core.store import candles, reports
@@ -160,10 +160,10 @@ def _model(row: Row, body: Mapping[str, Any], explained: Explained) -> Gate:
         why = str(row["reason"]).partition(": ")[2] if is_ungated(row["reason"]) else ""
         said = f"no model has judged it: {why}" if why else "no model has judged it, since none existed yet"
         return Gate("model", None, None, None, "models.meta", f"{said} (models.meta: {UNGATED}, observe-only)")
-    return _judged(row, bool(meta["use_ev"]), explained.policy)
+    return _judged(row, bool(meta["use_ev"]), explained.policy, explained.worth)
 
 
-def _judged(row: Row, use_ev: bool, policy: Policy | None) -> Gate:
+def _judged(row: Row, use_ev: bool, policy: Policy | None, worth: Worth | None) -> Gate:
     key = "models.meta.min_ev_pct" if use_ev else "models.meta.threshold"
     value = row["ev_pct"] if use_ev else row["ml_p"]
     what = f"model {row['model']} gives p(win) {100 * row['ml_p']:.0f} % and EV {row['ev_pct']:.3g} %"
@@ -172,10 +172,23 @@ def _judged(row: Row, use_ev: bool, policy: Policy | None) -> Gate:
         return Gate("model", held, value, None, key, what)
     least = policy.limit if use_ev else 100 * policy.limit
     name = "EV" if use_ev else "p(win)"
-    asked = f"{name} of {least:.3g} % is asked for, and its lower bound must exceed that ({policy.source})"
+    more = f" and a margin of {worth.margin_pct:.3g} %" if use_ev and worth else ""
+    low = f", here {worth.low_pct:.3g} %," if use_ev and worth else ""
+    asked = f"{name} of {least:.3g} %{more} is asked for, and its lower bound{low} must exceed {least:.3g} %"
+    asked += f" ({policy.source}){_held(worth)}"
     acted = "" if held is not None else "; shown, not acted on"
     return Gate("model", held, value, policy.limit, key if policy.source == "global" else policy.source,
                 f"{what}; {asked}{acted}")
+
+
+def _held(worth: Worth | None) -> str:
+    # Why EV counts for less than p and payoffs claim.
+    if worth is None or worth.realised is None:
+        return ""
+    held = worth.realised
+    return (f"; p and payoffs claim an EV of {worth.claimed_pct:.3g} %, and it counts for no more than such claims "
+            f"brought on {held.n:,} plans that the model had not learned from: a mean claim of {held.middle:+.2f} R "
+            f"before costs brought {held.level:+.2f} R, and of 1 R claimed beyond that {held.slope:.2f} R arrived")
 
 
 def _first_word(row: Row) -> str:

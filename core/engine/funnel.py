@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.cli.screen import counted
-from core.cli.warmup import Warmth
 from core.config import Config
 from core.engine.context import Context
+from core.engine.warmup import Warmth
 from core.meta.gate import is_ungated
+from core.signals.text import counted
 from core.store import reports
 from core.timeframe import DAY, floor, show_time
 
@@ -50,6 +50,10 @@ class Funnel:
             f"{self.passed:,} passed -> {self.filled:,} filled"
         )
 
+    def reasons(self, most: int = 3) -> list[str]:
+        """What fell out and why, in words, the most frequent first."""
+        return [f"{n:,} {_WORDS.get(name, f'were refused by {name}')}" for name, n in self.fell_out.most_common(most)]
+
 
 def of(ctx: Context, now: int) -> Funnel:
     """The funnel of the UTC day of `now`."""
@@ -76,7 +80,8 @@ def of(ctx: Context, now: int) -> Funnel:
 def silence(cfg: Config, today: Funnel, warmth: list[Warmth], state: dict[str, Any]) -> str:
     """What was sent today, or in words why nothing was.
 
-    state: running (bool), down_since (ms or None), alerts (as reports.alerts gives them), send_ungated (bool).
+    state: running (bool), down_since (ms or None), alerts (as reports.alerts gives them), send_ungated (bool), and
+    paused: since when (ms) the owner wants no new plan announced, absent or None: they are.
     """
     sent = state["alerts"]["sent"]
     if sent:
@@ -91,6 +96,8 @@ def _why(cfg: Config, today: Funnel, warmth: list[Warmth], state: dict[str, Any]
         return f"{counted(waiting, 'alert')} wait{'s' if waiting == 1 else ''} to go out" + (
             f" ({trouble})" if trouble else ""
         )
+    if state.get("paused") is not None:
+        return f"the announcing is paused since {show_time(state['paused'])} (/resume in the chat)"
     if state["down_since"] is not None:
         return f"the exchange has not answered since {show_time(state['down_since'])}, so nothing new can be decided"
     if warmth and not any(w.live for w in warmth):
@@ -108,10 +115,7 @@ def _why_no_plan(cfg: Config, today: Funnel, state: dict[str, Any]) -> str:
     if not today.candidates:
         return f"no setup appeared in {counted(today.bars, 'bar')}, which is usual"
     if not today.passed:
-        reasons = ", ".join(
-            f"{n} {_WORDS.get(name, f'were refused by {name}')}" for name, n in today.fell_out.most_common(3)
-        )
-        return f"of {counted(today.candidates, 'candidate')} none passed: {reasons}"
+        return f"of {counted(today.candidates, 'candidate')} none passed: {', '.join(today.reasons())}"
     if today.late == today.passed:
         return f"{counted(today.passed, 'plan')} passed, but so late that a summary tells them"
     if today.ungated and not state["send_ungated"]:
