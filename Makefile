@@ -6,6 +6,7 @@ SHELL := bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+BROWSER_STAMP := $(VENV)/.installed-browser
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba-cache
 export PYTHONPATH :=
 
@@ -35,8 +36,8 @@ $(STAMP): requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
 	echo "$$sum" > $(STAMP)
 
-demo: $(STAMP) ## Run the daemon on the replay exchange: no keys, no network
-	$(PY) scheduler_run.py --demo
+demo: $(STAMP) ## Run the daemon on the replay exchange and the dashboard: no keys, no network
+	$(PY) -m core demo
 
 test: $(STAMP) ## Run all tests
 	$(PY) -m pytest -q
@@ -59,12 +60,20 @@ audit: $(STAMP) ## Measure the truth scorecard, print it and write docs/AUDIT.md
 reliability: $(STAMP) ## Run the long fault tests and print the fault scorecard
 	$(PY) -m tests.reliability
 
-test-browser: $(STAMP) ## Look at the dashboard in a real browser (needs chromium)
-	$(PY) -m pytest -q -m browser
+test-browser: $(BROWSER_STAMP) ## Look at the dashboard in a real browser (installs chromium where it may)
+	@bash tests/browser/chromium.sh
+	$(PY) -m pytest -q -m browser tests/browser
+
+$(BROWSER_STAMP): $(STAMP) tests/browser/requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/browser/requirements.lock
+	@touch $(BROWSER_STAMP)
 
 lock: $(STAMP) ## Renew requirements.lock after a change of requirements*.txt (needs uv: pip install uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	  --custom-compile-command "make lock" --quiet requirements-dev.txt -o requirements.lock
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	  --custom-compile-command "make lock" --quiet -c requirements.lock tests/browser/requirements.txt \
+	  -o tests/browser/requirements.lock
 
 clean: ## Remove .venv and caches; data and models stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

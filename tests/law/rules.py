@@ -26,19 +26,31 @@ NO_TRADES = ("notify",)  # words of alerts are made from rows, not from the life
 
 # Rooms and files that compute and touch nothing, and all they may import beside numpy and each other.
 PURE = ("core/signals/", "core/trades/", "core/meta/", "core/notify/messages.py", "core/notify/text.py",
+        "core/notify/events.py", "core/notify/commands.py", "core/notify/phone.py", "core/notify/manner.py",
         "core/market/candle_gate.py", "core/market/generated.py", "core/engine/frontier.py", "core/candles.py",
-        "core/errors.py")
+        "core/errors.py", "core/dashboard/views/", "core/dashboard/theme.py", "core/dashboard/words.py")
 NOT_PURE = ("core/meta/registry.py",)
-HARMLESS = {"__future__", "bisect", "collections", "contextlib", "dataclasses", "decimal", "enum", "fractions",
-            "functools", "hashlib", "heapq", "html", "itertools", "json", "math", "numbers", "operator", "re",
-            "statistics", "string", "textwrap", "types", "typing", "warnings", "zlib"}
+HARMLESS = {"__future__", "bisect", "collections", "contextlib", "dataclasses", "decimal", "difflib", "enum",
+            "fractions", "functools", "hashlib", "heapq", "html", "itertools", "json", "math", "numbers", "operator",
+            "re", "statistics", "string", "textwrap", "types", "typing", "warnings", "zlib"}
 PURE_IMPORTS = HARMLESS | {"numpy"}
 MATHS = {"scipy", "sklearn", "xgboost"}  # in core/meta alone, and inside functions
 # `datetime` only turns ms into a month or a clock time for display; the setups are found by pkgutil; of `sys`
 # the gate takes float_info, and the model keeps scikit-learn and pandas out of xgboost's import.
 EXTRA = {"core/market/candle_gate.py": {"sys"}, "core/meta/model.py": {"sys"},
          "core/trades/performance.py": {"datetime"}, "core/notify/text.py": {"datetime"},
-         "core/notify/messages.py": {"datetime"}, "core/signals/setups/__init__.py": {"importlib", "pkgutil"}}
+         "core/notify/messages.py": {"datetime"}, "core/notify/events.py": {"datetime"},
+         "core/signals/setups/__init__.py": {"importlib", "pkgutil"}}
+
+# What the pages show is made without Streamlit, files and SQL; a figure may be plotly's.
+VIEWS = ("core/dashboard/views/", "core/dashboard/theme.py", "core/dashboard/words.py")
+VIEW_IMPORTS = {"datetime", "plotly", "zoneinfo"}
+NOT_FOR_VIEWS = ("core.store", "core.config.loader", "core.clock", "core.dashboard.app", "core.dashboard.parts",
+                 "core.dashboard.reading", "core.dashboard.pages", "core.market.exchange")
+# Packages that take long to load: at the top of a file in the dashboard alone, elsewhere inside functions.
+SHOWN_BY = {"streamlit", "pandas", "plotly"}
+LOADED_BY = {"core/notify/api.py": {"telegram"}, "core/notify/telegram.py": {"telegram"}}  # met in the daemon alone
+HEAVY = SHOWN_BY | {"xgboost", "sklearn", "scipy", "telegram", "PIL", "ccxt", "pyarrow", "numba", "aiohttp"}
 
 BROAD_PLACES = ("core/engine/tick.py", "core/engine/isolate.py", "core/notify/delivery.py")
 CLOCK = "core/clock.py"
@@ -79,6 +91,34 @@ def _not_allowed(above: str, below: str) -> str:
     if above in NO_TRADES and below in ("trades", "signals", "market"):
         return "alerts are made from rows"
     return "" if RANK[above] > RANK[below] else "imports run down only"
+
+
+def reaching_views(found: Iterable[Module]) -> Iterator[str]:
+    """What the pages show must be told, not fetched: imports of the store, of Streamlit's side and of the clock.
+
+    Classes of the store are fine: they say what its rows look like.
+    """
+    for m in found:
+        if m.path.startswith(VIEWS):
+            for node, name in imports(m):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+                if name.startswith("core.store.") and names and all(n[0].isupper() for n in names):
+                    continue
+                taken = [f"{name}.{n}" for n in names]
+                if any(f"{full}.".startswith(f"{room}.") for full in (name, *taken) for room in NOT_FOR_VIEWS):
+                    yield f"{where(m, node)}: imports {name}"
+
+
+def heavy_at_the_top(found: Iterable[Module]) -> Iterator[str]:
+    """Heavy packages imported when a file is loaded; and Streamlit and plotly anywhere outside of the dashboard."""
+    for m in found:
+        shows = m.path.startswith("core/dashboard/")
+        inside = {id(node) for f in functions(m) for node in ast.walk(f)}
+        for node, name in imports(m):
+            top = name.split(".")[0]
+            late = id(node) in inside and top not in ("streamlit", "plotly")
+            if top in HEAVY and not late and not (shows and top in SHOWN_BY) and top not in LOADED_BY.get(m.path, ()):
+                yield f"{where(m, node)}: imports {name}"
 
 
 def inner_imports(found: Iterable[Module]) -> Iterator[str]:
@@ -126,6 +166,7 @@ def impure(found: Iterable[Module]) -> Iterator[str]:
         for node, name in imports(m):
             top = name.split(".")[0]
             allowed = top in PURE_IMPORTS or top in EXTRA.get(m.path, ()) or (top in MATHS and "/meta/" in m.path)
+            allowed = allowed or (m.path.startswith(VIEWS) and top in VIEW_IMPORTS)
             if top != "core" and not allowed:
                 yield f"{where(m, node)}: a pure room imports {name}"
         for call, name in calls(m):

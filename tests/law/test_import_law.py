@@ -3,7 +3,7 @@
 import pytest
 
 from tests.law import rules
-from tests.law.tree import module, modules
+from tests.law.tree import imports, module, modules
 
 pytestmark = pytest.mark.law
 
@@ -29,6 +29,55 @@ def test_pure_rooms_reach_no_file_socket_sql_or_clock() -> None:
 
 def test_the_machines_time_is_read_in_one_file_and_chance_has_a_seed() -> None:
     assert list(rules.clock_and_chance(CORE)) == []
+
+
+def test_what_pages_show_is_made_without_streamlit_files_and_sql() -> None:
+    assert list(rules.reaching_views(CORE)) == []
+    assert sum(m.path.startswith(rules.VIEWS) for m in CORE) > 5
+
+
+def test_heavy_packages_load_where_they_are_used_and_streamlit_in_the_dashboard_alone() -> None:
+    assert list(rules.heavy_at_the_top(CORE)) == []
+    assert any(name == "streamlit" for m in CORE if m.room == "dashboard" for _, name in imports(m))
+
+
+@pytest.mark.parametrize("text", ["import streamlit as st\n", "import pandas as pd\n", "import sqlite3\n",
+                                  "from pathlib import Path\n", "def f():\n    import streamlit\n"])
+def test_planted_flaw_a_view_that_draws_or_reads_is_caught(text: str) -> None:
+    assert list(rules.impure([module("core/dashboard/views/toy.py", text)]))
+    assert list(rules.impure([module("core/dashboard/pages/toy.py", text)])) == []
+
+
+@pytest.mark.parametrize("text", ["from core.store.reads import now\n", "from core.dashboard import parts\n",
+                                  "from core.clock import SystemClock\n", "from core.dashboard.pages import now\n"])
+def test_planted_flaw_a_view_that_fetches_is_caught(text: str) -> None:
+    assert len(list(rules.reaching_views([module("core/dashboard/views/toy.py", text)]))) == 1
+    assert list(rules.reaching_views([module("core/dashboard/pages/toy.py", text)])) == []
+
+
+def test_clean_twin_a_view_of_plotly_figures_and_plain_rows_passes() -> None:
+    text = ("import plotly.graph_objects as go\nfrom datetime import datetime\nfrom core.dashboard import theme\n"
+            "from core.store.reads.trades import Row\n")
+    view = [module("core/dashboard/views/toy.py", text)]
+    assert list(rules.impure(view)) == [] and list(rules.reaching_views(view)) == []
+    assert list(rules.heavy_at_the_top(view)) == []
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    ("core/cli/toy.py", "import streamlit as st\n"), ("core/cli/toy.py", "def f():\n    import streamlit\n"),
+    ("core/engine/toy.py", "import pandas as pd\n"), ("core/meta/toy.py", "from sklearn import metrics\n"),
+    ("core/notify/toy.py", "import telegram\n"), ("core/dashboard/toy.py", "import ccxt\n"),
+])
+def test_planted_flaw_a_heavy_import_at_the_top_is_caught(path: str, text: str) -> None:
+    assert list(rules.heavy_at_the_top([module(path, text)]))
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    ("core/market/toy.py", "def f():\n    import pandas\n"), ("core/dashboard/toy.py", "import streamlit\n"),
+    ("core/dashboard/pages/toy.py", "import pandas as pd\n"),
+])
+def test_clean_twin_a_heavy_import_where_it_is_used_passes(path: str, text: str) -> None:
+    assert list(rules.heavy_at_the_top([module(path, text)])) == []
 
 
 UPHILL = [

@@ -1,0 +1,143 @@
+"""The dashboard as a whole: what was asked for, the pages, the sidebar, and the pages for bad days."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.navigation.page import StreamlitPage
+
+from core.dashboard import parts, theme
+from core.dashboard.pages import chart, filter, now, results, system, trades, truth
+from core.dashboard.reading import NotReady, Source, State, look
+
+Page = Callable[[Source], None]
+
+
+class Entry(NamedTuple):
+    """One page: its path in the address, its name, its icon, and the function that draws it."""
+
+    path: str
+    title: str
+    icon: str
+    page: Page
+
+
+PAGES = (
+    Entry("now", "Now", ":material/monitoring:", now.page),
+    Entry("chart", "Chart", ":material/candlestick_chart:", chart.page),
+    Entry("trades", "Signals and trades", ":material/list_alt:", trades.page),
+    Entry("results", "Results", ":material/query_stats:", results.page),
+    Entry("filter", "Filter", ":material/filter_alt:", filter.page),
+    Entry("truth", "Truth", ":material/verified:", truth.page),
+    Entry("system", "System", ":material/settings_heart:", system.page),
+)
+
+_ABOUT = "Trader_AI: signals for crypto futures with a lie detector. Not financial advice; it trades nothing."
+_EXAMPLES = """examples:
+  streamlit run dashboard.py                              the database of config.yaml
+  streamlit run dashboard.py -- --db data/demo.db         another database
+  streamlit run dashboard.py --server.port 8600           another port (Streamlit's own options come first)
+
+python dashboard.py --help shows this page; the dashboard itself is started by `streamlit run`."""
+
+
+class WrongUsage(Exception):
+    """The command line makes no sense."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw the page that is asked for; outside of Streamlit say how to start it."""
+    if not runtime.exists():
+        raise SystemExit(_outside(argv))
+    try:
+        args = _parser().parse_args(argv)
+    except WrongUsage as error:
+        st.error(f"{error}\n\n```\n{_EXAMPLES}\n```")
+        return
+    run(Source(Path(args.config), Path(args.db) if args.db else None))
+
+
+def run(source: Source, first: str = "now") -> None:
+    """Draw the app over `source`. first: path of the page that is shown where the address names none."""
+    st.set_page_config("Trader_AI", theme.icon(), layout="wide", menu_items={"About": _ABOUT})
+    st.logo(theme.logo(), icon_image=theme.icon(), size="large")
+    parts.style()
+    known = {e.path: st.Page(_drawn(e, source), title=e.title, icon=e.icon, url_path=e.path, default=e.path == first)
+             for e in PAGES}
+    st.session_state[parts.PAGES_KEY] = known
+    chosen: StreamlitPage = st.navigation(list(known.values()))
+    with st.sidebar:
+        _alive(source)
+    chosen.run()
+
+
+def _drawn(entry: Entry, source: Source) -> Callable[[], None]:
+    def draw() -> None:
+        state = look(source)
+        if state.blocks:
+            _waiting(source, state.kind)
+            return
+        _above(source)
+        try:
+            entry.page(source)
+        except NotReady as error:
+            parts.bad_day(error.state)
+
+    draw.__name__ = entry.path
+    return draw
+
+
+@st.fragment(run_every="5s")
+def _alive(source: Source) -> None:
+    state = look(source)
+    parts.liveness(state)
+    st.caption(_below(source, state))
+
+
+def _below(source: Source, state: State) -> str:
+    name = source.path.name if state.kind != "config" else source.config.name
+    return f"{name}, read-only" + (f"  \n**{state.label}**" if state.label else "")
+
+
+@st.fragment(run_every="5s")
+def _above(source: Source) -> None:
+    # Live, since the sidebar is folded away on a phone: a daemon that stops is told while one looks.
+    state = look(source)
+    if state.blocks:
+        st.rerun()
+    parts.banner(state)
+
+
+@st.fragment(run_every="3s")
+def _waiting(source: Source, kind: str) -> None:
+    # Comes to life by itself as soon as there is something to show.
+    state = look(source)
+    if state.kind != kind:
+        st.rerun()
+    parts.bad_day(state)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise WrongUsage(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser("streamlit run dashboard.py --", description="The dashboard, read-only on the database.",
+                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--config", default="config.yaml", help="configuration file (default: config.yaml)")
+    parser.add_argument("--db", help="database (default: app.db_path of the configuration)")
+    return parser
+
+
+def _outside(argv: Sequence[str] | None) -> int:
+    asked = sys.argv[1:] if argv is None else list(argv)
+    if "-h" in asked or "--help" in asked:
+        _parser().print_help()
+        return 0
+    print(f"error: the dashboard is started by Streamlit\n\n{_EXAMPLES}", file=sys.stderr)
+    return 2

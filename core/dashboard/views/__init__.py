@@ -1,0 +1,1 @@
+"""What the pages show, without Streamlit: rows in, numbers, words and figures out. Pure."""
