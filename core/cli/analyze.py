@@ -1,4 +1,7 @@
-"""`analyze`: results of closed trades. A win rate never stands alone; live and retro are kept apart."""
+"""`analyze`: results of closed trades, and what the filter's refusals saved and cost.
+
+A win rate never stands alone; live and retro are kept apart.
+"""
 
 import csv
 import sys
@@ -11,6 +14,8 @@ from typing import Any, TextIO
 from core.cli import opening
 from core.cli.options import check_span
 from core.cli.screen import Out, counted, table
+from core.engine import account
+from core.engine.account import Account, Book, Line, Side
 from core.store import reports
 from core.timeframe import show_span, show_time
 from core.trades import performance
@@ -30,7 +35,7 @@ _HEAD = (
     "Break-even Win%",
     "Expectancy R",
     "Profit factor",
-    "Tot Profit %",
+    "Cum Profit %",
     "Avg Duration",
 )
 _TITLES = {
@@ -40,6 +45,11 @@ _TITLES = {
     "exit_reason": "by exit reason",
     "month": "by month (of closing, UTC)",
 }
+_FILTER = {"live": "THE FILTER'S OWN ACCOUNT, LIVE", "retro": "THE FILTER'S OWN ACCOUNT, RETRO"}
+_FILTER_HEAD = ("Refused", "filled", "saved R", "cost R", "worth R", "R each, 95 %", "Passed", "filled", "net R",
+                "R each, 95 %")
+_FILTER_TITLES = {"pair": "by pair", "timeframe": "by timeframe", "regime": "by regime", "setup": "by setup",
+                  "month": "by month (of closing, UTC)"}
 _MANY = 30  # trades below which a rate says next to nothing
 
 
@@ -47,8 +57,9 @@ def run(args: Namespace, out: Out) -> int:
     """Print the figures, and write every finished trade to --csv; reads only."""
     check_span(args.start, args.end)
     cfg = opening.config(args)
-    with opening.reader(args, cfg) as ctx:
+    with opening.reader(args, cfg) as ctx, ctx.db.lock:
         rows = reports.finished(ctx.db.con, ctx.exchange_id, args.start, args.end)
+        own = account.of(ctx, ctx.db.con, args.start, args.end)
     if args.csv == "-":
         write_csv(rows, sys.stdout)
         return 0
@@ -60,25 +71,32 @@ def run(args: Namespace, out: Out) -> int:
         (origin, verdict): [r for r in rows if (r["origin"], r["verdict"]) == (origin, verdict)]
         for origin, verdict, _ in _SECTIONS
     }
-    out.result({"sections": [_as_json(origin, verdict, found[origin, verdict]) for origin, verdict, _ in _SECTIONS]})
-    for line in _report(found, out):
+    sections = [_as_json(origin, verdict, found[origin, verdict]) for origin, verdict, _ in _SECTIONS]
+    out.result({"sections": sections, "filter": own.plain()})
+    for line in _report(found, own, out):
         out.say(line)
     return 0
 
 
 def write_csv(rows: Sequence[dict[str, Any]], file: TextIO) -> None:
-    """All columns of every finished trade, unfilled ones included; times in ms UTC."""
-    names = list(rows[0]) if rows else ["id"]
+    """All columns of every finished trade, unfilled ones included; times in ms UTC.
+
+    judged_by, the last one: `filter`, `admission`, or nothing where neither refused nor a model decided.
+    """
+    names = [*rows[0], "judged_by"] if rows else ["id"]
     writer = csv.DictWriter(file, names)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, "judged_by": account.judged_by(row["verdict"], row["reason"])} for row in rows)
 
 
-def _report(found: dict[tuple[str, str], list[dict[str, Any]]], out: Out) -> list[str]:
+def _report(found: dict[tuple[str, str], list[dict[str, Any]]], own: Account, out: Out) -> list[str]:
     lines: list[str] = []
     for origin, verdict, title in _SECTIONS:
         if found[origin, verdict]:
             lines += [out.out.paint(title, "bold"), *_section(found[origin, verdict]), ""]
+    for book in (own.live, own.retro):
+        if not book.empty:
+            lines += [out.out.paint(_FILTER[book.origin], "bold"), *_filter(book), ""]
     if not lines:
         return ["no trade has ended in this time"]
     return [
@@ -105,6 +123,39 @@ def _section(rows: list[dict[str, Any]]) -> list[str]:
         parts = performance.by(trades, group)
         notes += ["", *table((title, *_HEAD[1:]), [_row(name, part) for name, part in parts.items()])]
     return notes
+
+
+def _filter(book: Book) -> list[str]:
+    line, notes = book.whole, f", {book.in_sample} in-sample left out" if book.in_sample else ""
+    found = [
+        f"Only what the filter itself decided; {book.refused_open} refused and {book.passed_open} passed plans have "
+        f"not ended{notes}",
+        f"refused {_side(line.refused)}",
+        f"  they would have lost {_num(line.saved_r)} R (saved) and won {_num(line.cost_r)} R (cost): the refusals "
+        f"were worth {_signed(line.net_saved_r)} R",
+        f"passed {_side(line.passed)}",
+    ]
+    for group, title in _FILTER_TITLES.items():
+        if book.by[group]:
+            found += ["", *table((title, *_FILTER_HEAD), [_filter_row(*item) for item in book.by[group].items()])]
+    return found
+
+
+def _side(side: Side) -> str:
+    few = f" (fewer than {_MANY}: this says next to nothing)" if side.filled < _MANY else ""
+    return (f"{counted(side.plans, 'plan')}, {side.filled} filled, {side.won} of them won: net "
+            f"{_signed(side.net_r)} R, {_each(side)} R each{few}")
+
+
+def _filter_row(name: str, line: Line) -> tuple[object, ...]:
+    no, yes = line.refused, line.passed
+    return (name, no.plans, no.filled, _num(line.saved_r), _num(line.cost_r), _signed(line.net_saved_r), _each(no),
+            yes.plans, yes.filled, _signed(yes.net_r), _each(yes))
+
+
+def _each(side: Side) -> str:
+    between = "" if side.low is None else f" [{_num(side.low)} to {_num(side.high)}]"
+    return f"{_num(side.mean_r)}{between}"
 
 
 def _headline(s: Summary) -> list[str]:
@@ -158,3 +209,7 @@ def _pct(value: float | None) -> str:
 
 def _num(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.2f}"

@@ -1,4 +1,4 @@
-"""`audit`: the truth scorecard, the verdict first. It reads only, and fails where a bar is not met."""
+"""`audit`: the truth scorecard, the verdict first. It reads the database only, and fails where a bar is not met."""
 
 import textwrap
 from argparse import Namespace
@@ -22,7 +22,7 @@ _WIDTH = 110
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Measure, print the rows, write the page if asked; 1 where a row fails."""
+    """Measure, print the rows, leave them for the dashboard, write the page if asked; 1 where a row fails."""
     cfg, clock = opening.config(args), SystemClock()
     size = record.QUICK if args.quick else record.FULL
     began, bar = clock.monotonic(), Bar(out.err, clock, "audit", "steps")
@@ -30,9 +30,11 @@ def run(args: Namespace, out: Out) -> int:
         card = scorecard.run(cfg, ctx, size, args.seed, bar)
     bar.close()
     seconds = round(clock.monotonic() - began, 1)
-    out.result(plain({**card.plain(), "seconds": seconds}))
+    found = plain({**card.plain(), "seconds": seconds, "made_ts": clock.now()})
+    out.result(found)
     for line in _lines(card, out, seconds):
         out.say(line)
+    out.note(f"kept for the dashboard as {record.keep(Path(cfg.app.data_dir), found)}")
     if args.page:
         Path(args.page).expanduser().write_text(record.page(card), encoding="utf-8")
         out.note(f"written to {args.page}")

@@ -8,14 +8,14 @@ from core.cli import opening
 from core.cli.options import UsageError
 from core.cli.screen import Out, table
 from core.config import Config
-from core.engine import artifacts, handin, promotion
+from core.engine import artifacts, drift, handin, promotion
 from core.engine.context import Context
 from core.engine.promotion import Order
 from core.engine.scoring import model_root
 from core.errors import ArtifactError, LockHeld
 from core.meta import registry
 from core.store import models
-from core.store.models import META, Promotion, Registered
+from core.store.models import DRIFT, META, Promotion, Registered
 from core.timeframe import show_time
 
 
@@ -33,12 +33,13 @@ def run(args: Namespace, out: Out) -> int:
 def _list(ctx: Context, out: Out) -> int:
     with ctx.db.lock:
         known, history = models.registered(ctx.db.con, META), models.history(ctx.db.con)
+        moved = drift.state(ctx.db.con)
     now = promotion.in_force(history)
     loose = [x for x in registry.listed(model_root(ctx)) if x.id not in {m.id for m in known}]
     out.result({
         "models": [{**m._asdict(), "state": _state(m, now)} for m in known],
         "not_registered": [{"id": x.id, "error": x.error} for x in loose],
-        "history": [entry._asdict() for entry in history],
+        "history": [entry._asdict() for entry in history], "drift": moved,
     })
     rows = [(m.id, _state(m, now), show_time(m.created_ts), show_time(m.promoted_ts), _evidence(m)) for m in known]
     for line in table(("model", "state", "made", "governs from", "evidence"), rows, left=2) if rows else []:
@@ -47,6 +48,8 @@ def _list(ctx: Context, out: Out) -> int:
         out.say(f"{x.id}: {x.error or f'not registered; `python -m core models add {model_root(ctx) / x.id}`'}")
     if not known and not loose:
         out.say(f"no model yet in {model_root(ctx)}: the gate only observes; `python train_meta.py` makes one")
+    if now is not None:
+        out.say(f"drift: {drift.describe(moved)}")
     for entry in history[-10:]:
         out.say(f"{show_time(entry.ts)}  {_told(entry)}")
     return 0
@@ -63,7 +66,7 @@ def _evidence(m: Registered) -> str:
 
 def _told(entry: Promotion) -> str:
     since = show_time(entry.promoted_ts) if entry.promoted_ts else "the first decision"
-    what = f"drift {entry.detail.get('level')}" if entry.kind == "drift" else f"{entry.kind} {entry.model or 'none'}"
+    what = f"drift {entry.detail.get('level')}" if entry.kind == DRIFT else f"{entry.kind} {entry.model or 'none'}"
     return f"{what} from {since} on, by {entry.who}: {entry.why}"
 
 

@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Callable
 
-from core.cli.options import Parser, common, moment, positive, span, speed
+from core.cli.options import Parser, common, edge, moment, positive, span, speed
 
 # command -> (module:function, one line for the list)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("core.cli.beside:run", "the demo with the dashboard beside it, both ended by Ctrl-C"),
     "status": ("core.cli.status:run", "ten lines: what the daemon does, what is open, why nothing was sent today"),
     "init-db": ("core.cli.init_db:run", "make the database, or bring it to this program's schema"),
     "check-config": ("core.cli.check_config:run", "print the configuration, or every mistake in it"),
@@ -15,10 +16,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("core.cli.why:run", "explain one decision: each gate, the plan, and what happened since"),
     "inspect": ("core.cli.inspect_db:run", "what the database holds: tables, series, stretches, gaps"),
     "analyze": ("core.cli.analyze:run", "results of closed trades by setup, timeframe, direction, exit and month"),
+    "report": ("core.cli.report:run", "the weekly report: results, calibration, the gate's account; also as HTML"),
     "reconcile": ("core.cli.reconcile:run", "recompute the stored live signals and name the first difference"),
     "diff": ("core.cli.diff:run", "compare the signals and trades of two databases"),
     "test-alert": ("core.cli.send_test:run", "send one message to Telegram, or find the chat to send to"),
     "models": ("core.cli.models:run", "the models: list, show, promote, roll back; also while the daemon runs"),
+    "drift": ("core.cli.drift:run", "does the model in force still fit the market? what the weekly look would find"),
     "audit": ("core.cli.audit:run", "the truth scorecard: can the figures of this program be believed?"),
     "backup": ("core.cli.backup:run", "copy the database while the daemon runs"),
 }
@@ -52,8 +55,12 @@ def _scheduler_run() -> Parser:
     parser.set_defaults(run="core.cli.daemon:run", log_default="info")
     parser.add_argument("--once", action="store_true", help="one tick, then exit")
     parser.add_argument("--demo", action="store_true", help="run on the replay exchange under a virtual clock")
-    demo = parser.add_argument_group("with --demo (times are UTC)")
-    add = demo.add_argument
+    _replay(parser.add_argument_group("with --demo (times are UTC)"))
+    return parser
+
+
+def _replay(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
     add("--candles", metavar="DIR", help="replay the recorded 1m candles of this folder instead of a generated market")
     add(
         "--speed",
@@ -71,11 +78,22 @@ def _scheduler_run() -> Parser:
         "--history",
         metavar="SPAN",
         type=span,
-        default=120 * 86_400_000,
-        help="candles fetched before the start (default: 120d, which warms 4h up)",
+        help="candles before the start (default: 120d, which warms 4h up; more where there is something to learn)",
     )
     add("--seed", metavar="N", type=int, default=7, help="which generated market (default: 7)")
-    return parser
+    add(
+        "--edge",
+        metavar="X",
+        type=edge,
+        help="edge planted in the generated market: on a day whose funding is one standard deviation high, prices fall "
+        "by X standard deviations of a day on average (default: 1 where it is learnt; 0: none)",
+    )
+    add(
+        "--learn",
+        action=argparse.BooleanOptionalAction,
+        help="find the candidates of the history first, so that the weekly training has something to learn from "
+        "(default: yes with the generated market and at least 60d of history)",
+    )
 
 
 def _download_data() -> Parser:
@@ -99,14 +117,19 @@ def _download_data() -> Parser:
 def _retro_scan() -> Parser:
     parser = Parser(
         prog="python retro_scan.py",
-        usage="python retro_scan.py [--start TIME] [--end TIME] [options]",
+        usage="python retro_scan.py [--walk-forward [--into FILE]] [--start TIME] [--end TIME] [options]",
         description="Signals and trades over stored history, by the daemon's own functions. Nothing is announced.\n"
-        "Running it again adds only what is missing; rows of the daemon stay as they are.",
+        "Running it again adds only what is missing; rows of the daemon stay as they are.\n"
+        "With --walk-forward the whole system lives through that time: the filter is trained, calibrated and tuned\n"
+        "each week as `auto` says, on what was known by then, and judges from then on. What comes out is the equity\n"
+        "curve of the system, every figure out of sample.",
         epilog=_examples(
             ("python retro_scan.py", "all stored history"),
             ("python retro_scan.py --start 2024-01-01 --end 2024-07-01", "decisions of half a year"),
             ("python retro_scan.py --symbols BTC --timeframes 1h 4h", "one coin, two timeframes"),
             ("python retro_scan.py --stride 4 --limit-per-pair 500", "a quick, thinner look"),
+            ("python retro_scan.py --walk-forward --into lived.db", "the system as it would have lived, in a new file"),
+            ("python retro_scan.py --walk-forward --start 2024-01-01", "what lies before is history to learn from"),
         ),
     )
     parser.set_defaults(run="core.cli.retro:run", log_default="warning")
@@ -117,6 +140,14 @@ def _retro_scan() -> Parser:
     )
     _symbols(parser)
     parser.add_argument("--timeframes", metavar="TF", nargs="+", help="only these of the scanned timeframes")
+    lived = parser.add_argument_group("walk-forward")
+    lived.add_argument("--walk-forward", action="store_true", help="let the whole system live through that time")
+    lived.add_argument(
+        "--into",
+        metavar="FILE",
+        help="do so in a new file made from the candles of this one, which is only read (default: in the file itself, "
+        "if it holds candles and retro rows only: those get the verdict of their time)",
+    )
     return parser
 
 
@@ -237,6 +268,13 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", help="write every finished trade to this file (- for standard output)")
 
 
+def _report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--weeks", metavar="N", type=positive, default=1, help="so many whole weeks in one report (default: 1)")
+    add("--until", metavar="TIME", type=moment, help="where it ends, UTC (default: the last Monday)")
+    add("--html", metavar="FILE", help="write it as one HTML page, which needs nothing else")
+
+
 def _diff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a database")
     parser.add_argument("b", metavar="B", help="another one")
@@ -250,11 +288,24 @@ def _models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", nargs="?", help="the model's id or its beginning; for add its folder")
 
 
+def _drift(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(log_default="warning")
+    parser.add_argument("--end", metavar="TIME", type=moment, help="look as of this time, UTC (default: all that is)")
+    parser.add_argument("--low-priority", action="store_true", help=argparse.SUPPRESS)
+
+
 def _audit(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--quick", action="store_true", help="less of everything, in well under a minute; its wider bars are shown")
     add("--seed", metavar="N", type=positive, default=7, help="what all generated markets follow from (default: 7)")
-    add("--page", metavar="FILE", help="write the scorecard as a page of Markdown, too")
+    add("--page", metavar="FILE", help="write the scorecard as a page of Markdown, too; it is always left as "
+        "audit.json in app.data_dir, where the dashboard finds it")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", metavar="N", type=positive, help="the dashboard's port on this machine (default: "
+                        "8501, or the next one that is free)")
+    _replay(parser)
 
 
 def _backup(parser: argparse.ArgumentParser) -> None:
@@ -263,6 +314,14 @@ def _backup(parser: argparse.ArgumentParser) -> None:
 
 # What each small command takes beyond the common options, and its examples.
 _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[tuple[str, str], ...]]] = {
+    "demo": (
+        _demo,
+        (
+            ("", "a generated market; the dashboard opens at the address that is printed"),
+            ("--candles DIR --speed 3600", "recorded candles, an hour each second"),
+            ("--port 8600", "another port"),
+        ),
+    ),
     "status": (
         None,
         (("", "of the configured database"), ("--db data/demo.db", "of the demo's"), ("--json", "for a monitor")),
@@ -291,6 +350,14 @@ _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[t
             ("--csv trades.csv", "and every trade for a spreadsheet"),
         ),
     ),
+    "report": (
+        _report,
+        (
+            ("", "the week that ended last"),
+            ("--weeks 4 --html month.html", "four weeks, and as a page"),
+            ("--until 2024-05-06 --json", "an older one, for a script"),
+        ),
+    ),
     "reconcile": (_decided, (("", "live signals of the last 24 hours"), ("--start 2024-05-01", "those decided since"))),
     "diff": (_diff, (("a.db b.db", "their common range"), ("a.db b.db --start 2024-05-01", "only later decisions"))),
     "test-alert": (
@@ -309,6 +376,7 @@ _FILL: dict[str, tuple[Callable[[argparse.ArgumentParser], None] | None, tuple[t
             ("rollback", "back to the one before it, or to none"),
         ),
     ),
+    "drift": (_drift, (("", "by all results that are known"), ("--end 2024-06-01", "as it would have looked then"))),
     "audit": (
         _audit,
         (

@@ -12,7 +12,7 @@ from core.engine.context import Context
 from core.engine.dataset import Dataset
 from core.engine.figures import FEWEST_WEEKS
 from core.engine.handback import Handed, Progress, Window
-from core.engine.training import recipe
+from core.engine.training import held, recipe
 from core.engine.verdict import Tried
 from core.errors import DataError
 from core.meta import ev, metrics, samples, splits
@@ -76,6 +76,7 @@ def _family(name: str, champion: Artifact, rows: Samples, admitted: Flags, rule:
     if figures.weeks(late.t0) < FEWEST_WEEKS:
         why = f"the {len(late):,} later plans span fewer than {FEWEST_WEEKS} weeks: too few for an interval"
     report = {"slices": {"calibrate": len(fold.calibrate), "judge": len(fold.test)}, "kind": fitted.calibrator.kind,
+              "realised": fitted.realised.to_dict(),
               "new": figures.probability(new.p, new), "old": figures.probability(old.p, old), "gain": saved,
               "better": better, "why": why,
               "from": timeframe.show_time(fold.test_start), "to": timeframe.show_time(fold.test_end)}
@@ -106,13 +107,13 @@ def unseen(rows: Samples, fit_end: int, data_end: int) -> Fold:
 
 
 def refit(used: Family, rows: Samples, fold: Fold) -> Family:
-    """The same boosters with a calibrator and payoffs measured on the fold's calibrating rows."""
+    """The same boosters with a calibrator, payoffs and what EV brings measured on the fold's calibrating rows."""
     late = rows.take(fold.calibrate)
     weight = samples.uniqueness(late.t0, late.t1)
     calibrator = fit_calibrator(used.model.score(late.x), late.win.astype(np.float64), weight, link=used.model.link,
                                 t0=late.t0)
     pays = ev.measure(rows.take(fold.calibrate)).get(str(rows.family[0]))
-    return Family(used.model, calibrator, used.payoffs if pays is None else pays)
+    return held(used.model, calibrator, used.payoffs if pays is None else pays, late)
 
 
 def _hand_back(ctx: Context, data: Dataset, champion: Artifact, found: list[Recalibrated]) -> Handed:

@@ -72,7 +72,7 @@ def load(ctx: Context, *, start: int | None = None, end: int | None = None, know
     window = (0 if start is None else start, known if end is None else min(end, known))
     with ctx.db.lock:
         found = dataset.ended(ctx.db.con, ctx.exchange_id, *window, known)
-        left_out = Counter(dataset.counted(ctx.db.con, ctx.exchange_id, *window))
+        left_out = Counter(dataset.counted(ctx.db.con, ctx.exchange_id, *window, known))
         bodies = signals.configs(ctx.db.con)
     left_out = Counter({"never filled": left_out["unfilled"], "not ended": left_out["unfinished"],
                         "revised": left_out["revised"]})
@@ -83,7 +83,7 @@ def load(ctx: Context, *, start: int | None = None, end: int | None = None, know
     first = int(samples.t0[0]) if len(samples) else window[0]
     let_in = {row.id for row in rows if row.verdict == "pass" or row.reason.startswith(_GATE)}
     admitted = np.array([name in let_in for name in samples.ids], np.bool_)
-    return Dataset(samples, admitted, +left_out, max(window[0], first), window[1], known, VERSION, _sha256(samples))
+    return Dataset(samples, admitted, +left_out, max(window[0], first), window[1], known, VERSION, fingerprint(samples))
 
 
 def horizon(body: Body, tf: str, max_hold: int) -> int | None:
@@ -149,6 +149,9 @@ def _features(ctx: Context, found: Sequence[Ended], left_out: Counter[str],
 
 def _of_series(ctx: Context, symbol: str, tf: str, plans: Sequence[Ended]) -> tuple[list[Ended], Floats]:
     size, none = timeframe.ms(tf), np.empty((0, len(NAMES)))
+    made = None if ctx.table is None else ctx.table.rows([plan.id for plan in plans])
+    if made is not None:
+        return list(plans), made
     first, last = plans[0].decided_ts, plans[-1].decided_ts
     with ctx.db.lock:
         row = candles.series(ctx.db.con, ctx.exchange_id).get((symbol, tf))
@@ -197,7 +200,8 @@ def _numbers(values: Iterable[float | None]) -> Floats:
     return np.array([np.nan if v is None else v for v in values], np.float64)
 
 
-def _sha256(samples: Samples) -> str:
+def fingerprint(samples: Samples) -> str:
+    """SHA-256 of ids, features, times and results: which rows these are."""
     mark = hashlib.sha256("\n".join(samples.ids).encode())
     for part in (samples.x, samples.t0, samples.t1, samples.r, samples.pnl_pct):
         mark.update(np.ascontiguousarray(part).tobytes())

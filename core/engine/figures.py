@@ -14,7 +14,7 @@ from core.candles import Floats, Ints
 from core.meta import ev, metrics
 from core.meta.artifact import Family
 from core.meta.baselines import SIDE, Baselines, geometry_table
-from core.meta.calibration import LEVEL_Z
+from core.meta.calibration import LEVEL_Z, Calibrator
 from core.meta.metrics import Interval
 from core.meta.samples import Flags, Samples
 from core.trades.performance import WEEK, break_even_rate, wilson
@@ -36,8 +36,9 @@ class Rule:
 class Scored:
     """Samples with what a model that never saw them says. admitted: as `Dataset`. All of shape (n,).
 
-    raw: score before calibration. p, low: calibrated chance and its lower bound. ev, ev_low: percent.
-    base, base_ev: p and EV by baseline.
+    raw: score before calibration. p, low: calibrated chance and its lower bound. ev, ev_low: percent, held
+    against what such claims brought. base, base_ev: p and EV by baseline, as they claim it. calibrators: those
+    that gave p, and by: which of them gave it to each row.
     """
 
     samples: Samples
@@ -49,6 +50,8 @@ class Scored:
     ev_low: Floats
     base: Mapping[str, Floats]
     base_ev: Mapping[str, Floats]
+    calibrators: tuple[Calibrator, ...] = ()
+    by: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -56,12 +59,21 @@ class Scored:
     def take(self, mask: Flags) -> "Scored":
         """The rows of a boolean mask."""
         columns = {f.name: getattr(self, f.name)[mask] for f in fields(self) if f.name not in _NESTED}
-        return Scored(self.samples.take(mask), base=_cut(self.base, mask), base_ev=_cut(self.base_ev, mask), **columns)
+        return Scored(self.samples.take(mask), base=_cut(self.base, mask), base_ev=_cut(self.base_ev, mask),
+                      calibrators=self.calibrators, by=None if self.by is None else self.by[mask], **columns)
+
+    @property
+    def margin(self) -> Floats:
+        """What EV must exceed a limit by, percent (n,)."""
+        return ev.MARGIN_R * self.samples.risk_pct
 
     def gated(self, rule: Rule) -> Flags:
         """The admitted rows that pass the gate; bool (n,)."""
         value, low = (self.ev, self.ev_low) if rule.use_ev else (self.p, self.low)
-        return self.admitted & (value >= rule.limit) & (low > rule.limit)
+        return self.admitted & (value >= self._least(rule)) & (low > rule.limit)
+
+    def _least(self, rule: Rule) -> Floats | float:
+        return rule.limit + self.margin if rule.use_ev else rule.limit
 
     def taken_by(self, name: str, rule: Rule) -> Flags:
         """The admitted rows a baseline would take; `ungated` takes all, the EMA200 rule all on its side."""
@@ -69,10 +81,18 @@ class Scored:
             return self.admitted
         if name == "ema200":
             return self.admitted & (self.samples.x[:, self.samples.names.index(SIDE)] > 0)
-        return self.admitted & ((self.base_ev if rule.use_ev else self.base)[name] >= rule.limit)
+        return self.admitted & ((self.base_ev if rule.use_ev else self.base)[name] >= self._least(rule))
+
+    def truths(self, rng: np.random.Generator) -> Floats:
+        """One draw of the chances as they might truly be, (n,): each calibrator's own uncertainty."""
+        found = self.p.copy()
+        for k, calibrator in enumerate(self.calibrators if self.by is not None else ()):
+            rows = self.by == k
+            found[rows] = calibrator.plausible(self.raw[rows], rng)
+        return found
 
 
-_NESTED = ("samples", "base", "base_ev")
+_NESTED = ("samples", "base", "base_ev", "calibrators", "by")
 
 
 def score(family: Family, baselines: Baselines | None, samples: Samples, admitted: Flags) -> Scored:
@@ -86,10 +106,13 @@ def score(family: Family, baselines: Baselines | None, samples: Samples, admitte
         said = baselines.predict(samples.x, plan)
 
     def worth(chance: Floats) -> Floats:
-        return ev.expected_pct({name: family.payoffs}, samples, chance)
+        return ev.expected_r({name: family.payoffs}, samples, chance)
 
-    return Scored(samples, admitted, raw, p, low, worth(p), worth(low), said,
-                  {rule: worth(chance) for rule, chance in said.items()})
+    mean, least = family.realised.counted(worth(p), worth(low), samples.cost_r)
+    risk = samples.risk_pct
+    return Scored(samples, admitted, raw, p, low, mean * risk, least * risk, said,
+                  {rule: worth(chance) * risk for rule, chance in said.items()},
+                  (family.calibrator,), np.zeros(len(samples), np.int64))
 
 
 def with_columns(samples: Samples, columns: Ints) -> Samples:
@@ -107,7 +130,16 @@ def joined(parts: Sequence[Scored]) -> Scored:
                            for f in fields(Scored) if f.name not in _NESTED}
     base, base_ev = ({rule: np.concatenate([getattr(part, name)[rule] for part in parts]) for rule in parts[0].base}
                      for name in ("base", "base_ev"))
-    return Scored(whole, base=base, base_ev=base_ev, **own)
+    return Scored(whole, base=base, base_ev=base_ev, **_asked(parts), **own)
+
+
+def _asked(parts: Sequence[Scored]) -> dict[str, Any]:
+    # Whose claims each row holds, the calibrators of all parts numbered through.
+    if any(part.by is None for part in parts):
+        return {}
+    first = np.cumsum([0, *(len(part.calibrators) for part in parts)])
+    return {"calibrators": tuple(c for part in parts for c in part.calibrators),
+            "by": np.concatenate([part.by + k for part, k in zip(parts, first, strict=False)])}  # type: ignore[operator]
 
 
 # Figures
@@ -118,7 +150,7 @@ def interval(values: Floats, t0: Ints, seed: int = 0, level: float = 0.95) -> In
     if weeks(t0) < FEWEST_WEEKS:
         return Interval(float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
     found = metrics.block_bootstrap_mean(values, t0, seed=seed, level=level)
-    # Where nearly all values are equal some draws have no spread: no mean lies outside the values themselves.
+    # No mean lies outside the values themselves.
     return Interval(found.mean, max(found.low, float(values.min())), min(found.high, float(values.max())))
 
 
@@ -174,10 +206,12 @@ def probability(p: Floats, s: Scored, *, parts: bool = True) -> dict[str, Any]:
         "skill_low": gain.low / against, "skill_high": gain.high / against, "log_loss": metrics.log_loss(p, y),
     }
     if parts:
-        null = metrics.null_ece(p)
-        # The calibrator was fitted on a finite slice: its own standard error is no fault of the claims.
+        null = metrics.null_ece(p)  # what chance gives claims that are right, ...
+        fair = metrics.null_ece(p, truths=s.truths)  # ... and those of a calibrator fitted on as few rows
+        # The bar of a promotion adds the calibrator's mean standard error: `fair` refuses a planted edge in 3 of 8
+        # cases, for its calibrator's form is not exactly the true one (measured).
         own = float(np.mean(s.p - s.low)) / LEVEL_Z
-        found |= {"ece": metrics.ece(p, y), "ece_null95": null, "ece_bar": null + own,
+        found |= {"ece": metrics.ece(p, y), "ece_null95": null, "ece_fair95": fair, "ece_bar": null + own,
                   "reliability": [b._asdict() for b in metrics.reliability(p, y)]}
     return found
 

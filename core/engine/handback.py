@@ -31,6 +31,7 @@ Progress = Callable[[int, int], None]
 
 REPORT = "report"  # a folder that holds no model: nothing could be made, and why
 REPORT_FILE = "report.json"
+SEALED = "sealed"  # kind of trial: a look at sealed rows
 _LIBRARIES = ("numpy", "xgboost-cpu", "xgboost")
 
 
@@ -70,7 +71,7 @@ def tried(ctx: Context) -> Tried:
     """The trial log as the next training must count it."""
     with ctx.db.lock:
         log = models.trials(ctx.db.con)
-    sealed = [t for t in log if t.kind == "sealed"]
+    sealed = [t for t in log if t.kind == SEALED]
     sharpes = tuple(t.score for t in log if t.kind == "train" and t.score is not None)
     return Tried(len(log) - len(sealed), len(sealed), sharpes)
 
@@ -88,12 +89,17 @@ def card(ctx: Context, data: Dataset, last: int, job: str, champion: Artifact | 
          why: Sequence[str], *, better: bool) -> dict[str, Any]:
     """What every card begins with. last: when the last result that it learned from was known (ms)."""
     return {
-        "created_ts": ctx.clock.now(), "job": job, "database": str(ctx.db.path.resolve()),
+        "created_ts": ctx.clock.now(), "job": job, "database": database(ctx),
         "data": {"start": data.start, "end": last, "hash": data.sha256, "n": len(data.samples)},
         "config_hash": ctx.config_hash, "config": ctx.body, "versions": versions(),
         "champion": None if champion is None else champion.id, "verdict": {"better": better, "why": list(why)},
         "metrics": {}, "trials": [plain(t._asdict()) for t in trials],
     }
+
+
+def database(ctx: Context) -> str:
+    """What a folder calls the file it was made from, and for."""
+    return ctx.name or str(ctx.db.path.resolve())
 
 
 def save_model(ctx: Context, own: Mapping[str, Any], families: Mapping[str, Family],

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +74,7 @@ def take_in(ctx: Context, folder: Path, now: int) -> Done | None:
     card = found.card
     if card["database"] != str(ctx.db.path.resolve()):
         return None
-    kind = str(card["kind"])
-    home = model_root(ctx) / found.id if kind == META else model_root(ctx).parent / TAKEN / found.id
+    home = _home(ctx, card, found.id)
     with ctx.db.lock:
         again = promotion.was_done(ctx.db.con, found.id)
     order = Order(str(card["job"]), "; ".join(map(str, card["verdict"]["why"])), now, found.id)
@@ -82,6 +82,27 @@ def take_in(ctx: Context, folder: Path, now: int) -> Done | None:
     home.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(home)
     return done
+
+
+def take_at_once(ctx: Context, folder: Path, due: int) -> Done:
+    """Take in what the weekly run that was due at `due` (ms) has just made in this process, as of that time.
+
+    It lies in its place first, so that a kill leaves at most a folder nobody knows: the run is then done again
+    and makes the same. Raises ArtifactError, DataError.
+    """
+    found = registry.read(folder)
+    home = _home(ctx, found.card, found.id)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    if home.exists():
+        shutil.rmtree(folder)
+    else:
+        folder.rename(home)
+    order = Order(str(found.card["job"]), "; ".join(map(str, found.card["verdict"]["why"])), due, due=due)
+    return _take(ctx, home, home, found.card, order)
+
+
+def _home(ctx: Context, card: dict[str, Any], id: str) -> Path:
+    return model_root(ctx) / id if card["kind"] == META else model_root(ctx).parent / TAKEN / id
 
 
 def _take(ctx: Context, folder: Path, home: Path, card: dict[str, Any], order: Order) -> Done:

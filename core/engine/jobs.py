@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from apscheduler.triggers.cron import CronTrigger
 
 from core import timeframe
-from core.engine import announce, health
+from core.engine import announce, health, weekly_report
 from core.engine.backfill import backfill, behind
 from core.engine.context import Context
 from core.engine.resample import resample
@@ -21,6 +21,7 @@ from core.timeframe import DAY, HOUR, MINUTE
 log = logging.getLogger(__name__)
 
 TICK = "tick"
+PATIENCE = 15 * MINUTE  # a job that has not begun so long after its time was missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,23 @@ def table(
     *,
     deliver_at: str = "*/5",
     fill_behind: bool = True,
+    before_scan: Callable[[int], None] = lambda now: None,
 ) -> list[Job]:
-    """The jobs of a daemon. fill_behind: whether older history is fetched in the spare time of each minute."""
+    """The jobs of a daemon.
+
+    fill_behind: whether older history is fetched in the spare time of each minute. before_scan: as for `tick`.
+    """
     found = [
-        Job(TICK, _cron(second=ctx.cfg.incremental.settle_seconds), lambda due: _tick(ctx, due, stopping), "tick"),
+        Job(
+            TICK,
+            _cron(second=ctx.cfg.incremental.settle_seconds),
+            lambda due: _tick(ctx, due, stopping, before_scan),
+            "tick",
+        ),
         Job("notify_closed", _cron(hour=0, minute=5, second=20), lambda due: _digest(ctx), "tick"),
         Job("db_checkpoint", _cron(minute="*/30", second=40), lambda due: _checkpoint(ctx, due), "tick"),
+        # Asked every hour: Monday 00:07 is when a week is first reported, a later hour after an outage.
+        Job("weekly_report", _cron(minute=7, second=35), lambda due: weekly_report.run(ctx, due), "report", quiet=True),
     ]
     if fill_behind:
         found.append(
@@ -102,8 +114,8 @@ def _cron(**fields: int | str) -> CronTrigger:
     return CronTrigger(timezone=UTC, **fields)
 
 
-def _tick(ctx: Context, due: int, stopping: Callable[[], bool]) -> int:
-    done = tick(ctx, due, stopping)
+def _tick(ctx: Context, due: int, stopping: Callable[[], bool], before_scan: Callable[[int], None]) -> int:
+    done = tick(ctx, due, stopping, before_scan)
     if due % HOUR < MINUTE:
         log.info("alive: %s", ", ".join(f"{r.job} {r.state} {r.rows or 0}" for r in done))
     return sum(r.rows or 0 for r in done)

@@ -26,14 +26,16 @@ from core.timeframe import DAY, show_time
 log = logging.getLogger(__name__)
 
 TOLD_FOR = 7 * DAY
-_LADDER = {
-    OK: "none, it is acted on as it is",
-    WARN: "a warning, it is acted on as it is",
-    RAISE: "its thresholds are raised",
-    OBSERVE: "it is not acted on",
+_LADDER = {  # title of the message, and what follows
+    OK: ("Drift has calmed", "it judges as it did before"),
+    WARN: ("Drift: a warning", "the market has moved, it judges as before"),
+    RAISE: ("Drift: thresholds raised", "it claims too much or the market has moved far, so its thresholds are raised"),
+    OBSERVE: ("Drift: the filter only observes", "what it says is shown and not acted on,"),
 }
 _MIRRORED = "thresholds_in_config"  # the block per_pair_tf as this program last saw or wrote it
 _HANDLED = "handled_requests"
+DRIFT_STATE = "drift"  # what the newest look at the model in force found
+_WEEKLY = "weekly_done"  # who -> the newest weekly run done on time
 
 
 class Done(NamedTuple):
@@ -45,12 +47,17 @@ class Done(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Who asks for a change, why, and when (ms UTC). request: its name if it came as a file, to do it once."""
+    """Who asks for a change, why, and when (ms UTC).
+
+    request: its name if it came as a file, to do it once. due: of a weekly run done on time, its time (ms): it
+    is done once, and governs from no earlier.
+    """
 
     who: str
     why: str
     now: int
     request: str = ""
+    due: int = 0
 
 
 # Models
@@ -140,16 +147,38 @@ def _check_usable(ctx: Context, wanted: Registered) -> None:
 def _trained_on(found: Artifact) -> str:
     data = found.card["data"]
     families = ", ".join(f"{name} {told['n']:,}" for name, told in sorted(found.card["families"].items()))
-    return f"Trained on {families} closed plans, {show_time(data['start'])} to {show_time(data['end'])}."
+    said = f"Trained on {families} closed plans, {show_time(data['start'])} to {show_time(data['end'])}."
+    return "\n".join([said, *(_unseen(name, told) for name, told in sorted(found.card["metrics"].items()))])
+
+
+def _unseen(family: str, told: Mapping[str, Any]) -> str:
+    # A win rate never stands alone, and here stands only what the model had not seen.
+    gate, plain = told.get("gate"), told.get("ungated")
+    if not gate or not plain:
+        return f"Nothing is known of how it does on {family} that it had not seen."
+    if not gate["n"]:
+        return f"Of {plain['n']:,} later {family} it had not seen it would have taken none."
+    return (f"Of {plain['n']:,} later {family} it had not seen it took {gate['n']:,} ({_share(gate['coverage'])}): won "
+            f"{_share(gate['win_rate'])} [{_share(gate['win_low'])} to {_share(gate['win_high'])}], break-even at "
+            f"{_share(gate['break_even'])}, {_r(gate['mean_r'])} R each [{_r(gate['mean_r_low'])} to "
+            f"{_r(gate['mean_r_high'])}]; all of them {_r(plain['mean_r'])} R each.")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f}%"
+
+
+def _r(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
 
 
 def _listed(found: Artifact) -> dict[str, Any]:
-    # What lists and explanations need; the folder's card has the rest.
+    # What lists, explanations and the audit need; the folder's card has the rest.
     families = {
         name: {key: told[key] for key in ("n", "n_calibrate", "evidence") if key in told}
         for name, told in found.card["families"].items()
     }
-    kept = ("kind", "created_ts", "data", "config_hash", "feature_version", "versions", "metrics")
+    kept = ("kind", "created_ts", "data", "config_hash", "feature_version", "versions", "metrics", "trials")
     return {**{key: found.card[key] for key in kept if key in found.card}, "families": families}
 
 
@@ -164,7 +193,7 @@ def promote_thresholds(
     with ctx.db.write() as con:
         models.add_trials(con, order.now, trials)
         done = _thresholds(ctx, con, plain, order)
-        mark(con, order.request)
+        mark(con, order)
     if done.since is not None:
         _mirror(ctx, plain, order)
     return done
@@ -213,30 +242,42 @@ def _mirror(ctx: Context, table: Mapping[str, Mapping[str, Mapping[str, float]]]
 # Drift
 
 
-def drift(ctx: Context, level: str, raised_p: float, order: Order) -> Done:
+def drift(ctx: Context, level: str, raised_p: float, order: Order, state: Mapping[str, Any] | None = None) -> Done:
     """Write down what the drift of the governing model asks for: ok, warn, raise (p by raised_p) or observe.
 
-    It ends with that model's rule. Raises DataError for another level.
+    It ends with that model's rule. state: what was found, remembered whether or not anything changes. Raises
+    DataError for another level.
     """
     if level not in _LADDER:
         raise DataError(f"drift asks for {', '.join(_LADDER)}, not {level!r}")
     detail = {"level": level, "by": float(raised_p) if level == RAISE else 0.0}
     with ctx.db.write() as con:
+        mark(con, order)
+        if state is not None:
+            runs.put(con, DRIFT_STATE, models.finite(state))
         model = current(con)
         before = [e for e in models.history(con, DRIFT) if e.model == model]
         if model is None or (before[-1].detail if before else {"level": OK, "by": 0.0}) == detail:
             return Done(model, None, f"Drift: {level}, as before.")
-        what = f"Drift of model {model}: {_LADDER[level]}"
-        return _govern(ctx, con, DRIFT, model, order, f"Drift: {level}", what, detail)
+        title, what = _LADDER[level]
+        raised = f" by {100 * raised_p:.0f} points of p" if level == RAISE else ""
+        return _govern(ctx, con, DRIFT, model, order, title, f"Model {model}: {what}{raised}", detail)
 
 
 # What every change does
 
 
-def mark(con: Con, request: str) -> None:
-    """Remember a request as done, in the transaction that does it."""
-    if request:
-        runs.put(con, _HANDLED, [*runs.get(con, _HANDLED, []), request][-100:])
+def mark(con: Con, order: Order) -> None:
+    """Remember a request, or a weekly run, as done, in the transaction that does it."""
+    if order.request:
+        runs.put(con, _HANDLED, [*runs.get(con, _HANDLED, []), order.request][-100:])
+    if order.due:
+        runs.put(con, _WEEKLY, {**runs.get(con, _WEEKLY, {}), order.who: order.due})
+
+
+def done_until(con: Con, who: str) -> int:
+    """When the newest weekly run of `train`, `calibrate` or `tune` done on time was due, ms; 0 for none."""
+    return int(runs.get(con, _WEEKLY, {}).get(who, 0))
 
 
 def was_done(con: Con, request: str) -> bool:
@@ -253,11 +294,17 @@ def say(ctx: Context, title: str, order: Order, trials: Sequence[Trial] = ()) ->
     return Done(None, None, order.why)
 
 
+def pass_over(ctx: Context, order: Order) -> None:
+    """A weekly run had nothing to work on: it is marked and logged, nobody is told."""
+    with ctx.db.write() as con:
+        _log(con, order, "weekly run passed over", order.why)
+
+
 def _govern(
     ctx: Context, con: Con, kind: str, model: str | None, order: Order, title: str, what: str,
     detail: Mapping[str, Any] | None = None,
 ) -> Done:
-    since = models.next_promoted_ts(con)
+    since = max(models.next_promoted_ts(con), order.due)
     models.promote(con, kind, model, since, order.now, order.who, order.why, detail)
     said = f"{what} from {show_time(since) if since else 'the first decision'} on."
     _log(con, order, title.lower(), f"{kind} {model or 'none'} from {since}: {order.why}")
@@ -267,7 +314,7 @@ def _govern(
 
 
 def _log(con: Con, order: Order, what: str, detail: str) -> None:
-    mark(con, order.request)
+    mark(con, order)
     runs.log(con, order.now, order.who, what, detail)
 
 

@@ -13,7 +13,8 @@ Part = Mapping[str, Any]
 
 _NAMES = {"base_rate": "base rate", "geometry": "geometry alone", "ridge": "ridge logistic", "ema200": "EMA200 rule",
           "ungated": "every admitted plan", "champion": "champion"}
-_CLAIMS = ("n", "wins", "claimed", "AUC", "Brier", "skill", "95 % interval", "log loss", "ECE", "chance to")
+_CLAIMS = ("n", "wins", "claimed", "AUC", "Brier", "skill", "95 % interval", "log loss", "ECE", "chance to",
+           "with fit to")  # the latter with the calibrator's own uncertainty
 _TRADES = ("", "n", "coverage", "win", "95 % interval", "break-even", "claimed", "R per trade", "95 % interval",
            "net %", "total R")
 
@@ -60,6 +61,7 @@ def _trained(part: Part, full: bool) -> list[str]:
         f"  gated results by week: Sharpe {_num(proof['sharpe'])} over {proof['weeks']} weeks, probabilistic "
         f"{_num(proof['psr'])}, deflated by all sets {_num(proof['dsr'])}",
     ]
+    found += _realised(part["realised"])
     if part["unusable_features"]:
         found.append("  features without content: "
                      + ", ".join(f"{name} ({why})" for name, why in part["unusable_features"].items()))
@@ -74,6 +76,13 @@ def _trained(part: Part, full: bool) -> list[str]:
         top = sorted(part["importance"].items(), key=lambda item: -item[1])[:12]
         found += ["", "  Gain by feature: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in top)]
     return [*found, "", "  better: " + ("yes" if part["better"] else "no"), *(f"    {why}" for why in part["why"])]
+
+
+def _realised(part: Part) -> list[str]:
+    # What EV claimed against what it brought, where the calibrator was fitted.
+    return [f"  EV held against {part['n']:,} results of {part['weeks']} weeks, before costs: a mean claim of "
+            f"{part['middle']:+.2f} R brought {part['level']:+.2f} R, and of each 1 R that a claim exceeds another "
+            f"{part['slope']:.2f} R arrived; EV counts for no more"]
 
 
 def _figures(part: Part, full: bool) -> list[str]:
@@ -112,7 +121,7 @@ def _member(name: str, m: Part) -> Sequence[str]:
 def _probability(name: str, p: Part) -> Sequence[str]:
     return (name, f"{p['n']:,}", _pct(p["base_rate"]), _pct(p["claimed"]), _num(p["auc"], 3), _num(p["brier"], 4),
             _num(p["skill"], 4), _between(p["skill_low"], p["skill_high"], lambda v: _num(v, 4)),
-            _num(p["log_loss"], 4), _num(p.get("ece"), 3), _num(p.get("ece_null95"), 3))
+            _num(p["log_loss"], 4), _num(p.get("ece"), 3), _num(p.get("ece_null95"), 3), _num(p.get("ece_fair95"), 3))
 
 
 def _trades(name: str, t: Part) -> Sequence[str]:
@@ -141,7 +150,8 @@ def _compared(compared: Part) -> list[str]:
 def _calibrated(part: Part, full: bool) -> list[str]:
     rows = [_probability("newer", part["new"]), _probability("in use", part["old"])]
     found = [f"  {part['kind']} on {part['slices']['calibrate']:,} plans, judged on {part['slices']['judge']:,} later "
-             f"ones ({part['from']} to {part['to']})", *_table(("calibrator", *_CLAIMS), rows)]
+             f"ones ({part['from']} to {part['to']})", *_realised(part["realised"]),
+             *_table(("calibrator", *_CLAIMS), rows)]
     if full:
         found += _table(("reliability", "claimed", "won"), [
             (f"{b['n']:,}", _pct(b["claimed"]), _pct(b["observed"])) for b in part["new"]["reliability"]])

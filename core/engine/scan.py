@@ -1,10 +1,11 @@
 """Decide every bar that has become final: candidates, verdicts, rows and their alerts in one transaction."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from core import timeframe
-from core.engine import announce, params, rows
+from core.engine import announce, frames, params, rows
 from core.engine.context import Context
 from core.engine.isolate import each_symbol
 from core.engine.scoring import Asked, verdicts
@@ -23,22 +24,28 @@ class Decided(NamedTuple):
     row: dict[str, Any]
 
 
-def scan(ctx: Context, now: int, failed: dict[str, str], *, go_live: bool = True) -> int:
+def scan(
+    ctx: Context, now: int, failed: dict[str, str], *, go_live: bool = True, until: int | None = None
+) -> int:
     """Decide what is final and not yet decided, for every configured symbol; returns rows written.
 
     A symbol whose scan fails keeps its watermark and is named in `failed`; the others go on. go_live:
-    whether a timeframe that is warm now begins to decide.
+    whether a timeframe that is warm now begins to decide. until: nothing is decided behind it (ms).
     """
     with ctx.db.lock:
         symbols = candles.symbols(ctx.db.con, ctx.exchange_id)
         series = candles.series(ctx.db.con, ctx.exchange_id)
         stretches = candles.stretches(ctx.db.con, ctx.exchange_id)
+    if until is not None:
+        stretches = {s: [replace(x, frontier=min(x.frontier, until)) for x in of] for s, of in stretches.items()}
     work = [s for s in symbols if s in stretches and symbols[s].scanned_ts != stretches[s][-1].frontier]
     if not work:
         return 0
     decided: dict[str, list[Decided]] = {}
     due = any(_closes(ctx, symbols[s], stretches[s][-1]) for s in work)
     with ctx.db.write(durable=due) as con:  # a mere watermark may be lost in a power cut: it is worked off again
+        if go_live:
+            frames.mark_whole(con, series, stretches, ctx.scanned_timeframes())
 
         def decide_symbol(symbol: str) -> None:
             if symbol in ctx.cfg.symbols:

@@ -18,6 +18,7 @@ from core.candles import Bars
 from core.engine import announce, frames, params
 from core.engine.context import Context
 from core.engine.params import Body
+from core.engine.rows import signal_id
 from core.errors import ArtifactError, DataError
 from core.meta import thresholds, trained
 from core.meta.artifact import Artifact, Plans, family_of
@@ -77,6 +78,22 @@ def policies(ctx: Context, con: Con, asked: Asked) -> list[Policy | None]:
 def model_root(ctx: Context) -> Path:
     """The folder that holds the model folders."""
     return Path(ctx.cfg.models.meta.model_path)
+
+
+def plans(body: Body, found: Sequence[Candidate]) -> Plans:
+    """What of the candidates decides their payoff, costs as `costs_mode` of the configuration body says."""
+    risk = [abs(c.entry - c.sl) for c in found]
+    rr1 = [math.nan if c.tp1 is None else abs(c.tp1 - c.entry) / r for c, r in zip(found, risk, strict=True)]
+    share = [100.0 * r / c.entry for c, r in zip(found, risk, strict=True)]
+    return Plans(np.array(share), np.array(rr1), np.array([_cost_r(body, c) for c in found]))
+
+
+def _cost_r(body: Body, c: Candidate) -> float:
+    mode = body["meta"]["costs_mode"]
+    if mode == "auto":
+        return c.cost_r
+    costs = replace(params.costs(body), assume_maker=mode == "maker")
+    return cost_r(c.entry, c.sl, costs, c.market)
 
 
 class _Governed(NamedTuple):
@@ -169,6 +186,9 @@ class _Gate:
         return scores
 
     def _features(self, found: Sequence[Candidate]) -> Any:
+        made = None if self.ctx.table is None else self.ctx.table.rows([self._id(c) for c in found])
+        if made is not None:
+            return made
         times = [c.decided_ts for c in found]
         around = frames.load(
             self.con,
@@ -181,27 +201,18 @@ class _Gate:
         )
         return features.table(frames.facts(found), around, self.ctx.kernels)
 
+    def _id(self, c: Candidate) -> str:
+        return signal_id(c.setup, self.asked.symbol, c.timeframe, c.start_ts, c.end_ts)
+
     def _predict(self, artifact: Artifact, family: str, found: Sequence[Candidate], x: Any) -> list[Score | None]:
         calibrated, label = bool(self.asked.body["meta"]["calibration"]), trained.evidence(artifact.card, family)
         try:
-            rows = artifact.predict(family, self.asked.timeframe, x, self._plans(found), calibrated=calibrated)
+            asked = plans(self.asked.body, found)
+            rows = artifact.predict(family, self.asked.timeframe, x, asked, calibrated=calibrated)
         except ArtifactError as error:
             self._warn(f"model:{artifact.id}:predict", str(error))
             return [None] * len(found)
-        return [None if r is None else Score(*r[:5], artifact.id, label, r.ev_per_p) for r in rows]
-
-    def _plans(self, found: Sequence[Candidate]) -> Plans:
-        risk = [abs(c.entry - c.sl) for c in found]
-        rr1 = [math.nan if c.tp1 is None else abs(c.tp1 - c.entry) / r for c, r in zip(found, risk, strict=True)]
-        share = [100.0 * r / c.entry for c, r in zip(found, risk, strict=True)]
-        return Plans(np.array(share), np.array(rr1), np.array([self._cost_r(c) for c in found]))
-
-    def _cost_r(self, c: Candidate) -> float:
-        mode = self.asked.body["meta"]["costs_mode"]
-        if mode == "auto":
-            return c.cost_r
-        costs = replace(params.costs(self.asked.body), assume_maker=mode == "maker")
-        return cost_r(c.entry, c.sl, costs, c.market)
+        return [None if r is None else Score(*r[:5], artifact.id, label, r.ev_per_p, r.margin_pct) for r in rows]
 
     # What is asked of it
 

@@ -35,18 +35,24 @@ def attempt(ctx: Context, name: str, due: int, work: Callable[[], int | None]) -
     return JobRun(name, due, started, ctx.clock.now(), "ok", rows, None)
 
 
-def tick(ctx: Context, due: int, stopping: Callable[[], bool] = lambda: False) -> list[JobRun]:
+def tick(
+    ctx: Context,
+    due: int,
+    stopping: Callable[[], bool] = lambda: False,
+    before_scan: Callable[[int], None] = lambda now: None,
+) -> list[JobRun]:
     """One minute's work; returns and records a run per stage.
 
     A stage that fails ends the tick: what comes after would decide on less than there is. `stopping` is
-    asked between stages, so that a stop request lets the running stage finish.
+    asked between stages, so that a stop request lets the running stage finish. before_scan: what must be
+    done before anything is decided, asked with the time (ms).
     """
     now = ctx.clock.now()
     failed: dict[str, str] = {}
     work: dict[str, Callable[[], int]] = {
         "incremental_sync": lambda: _sync(ctx, now, failed),
         "resample": lambda: resample(ctx),
-        "scan_signals": lambda: _scan(ctx, now, failed),
+        "scan_signals": lambda: _scan(ctx, now, failed, before_scan),
         "execute_signals": lambda: execute(ctx, now, failed),
     }
     done: list[JobRun] = []
@@ -79,8 +85,9 @@ def record(ctx: Context, done: Sequence[JobRun]) -> None:
             ctx.unwritten = []
 
 
-def _scan(ctx: Context, now: int, failed: dict[str, str]) -> int:
+def _scan(ctx: Context, now: int, failed: dict[str, str], before: Callable[[int], None]) -> int:
     handin.work_off(ctx, now)  # a model handed in governs what is decided from here on
+    before(now)
     return scan(ctx, now, failed)
 
 

@@ -18,6 +18,7 @@ from core.meta.thresholds import Choice, Goal, Graded, Tried, Tuned
 from core.store.models import THRESHOLDS, Trial
 
 EV, P = "ev", "p"
+_NONE = "none does so on later plans, the thresholds in force stay"
 
 
 def run(ctx: Context, window: Window, *, mode: str | None = None, progress: Progress | None = None) -> Handed:
@@ -44,7 +45,10 @@ def goal_of(cfg: Config, mode: str, embargo_ms: int) -> Goal:
 
 
 def graded(data: Dataset, champion: Artifact, mode: str) -> Graded:
-    """The admitted plans that the model never saw, with what it says of them. Raises DataError for none."""
+    """The admitted plans that the model never saw, with what it says of them. Raises DataError for none.
+
+    The margin that the gate asks of EV beyond a threshold is taken off first, so that both mean the same.
+    """
     gap = splits.embargo(data.samples.t0, data.samples.t1)
     known = np.isin(data.samples.family, list(champion.families))
     mask = data.admitted & known & (data.samples.t0 >= champion.data_end + gap)
@@ -57,7 +61,7 @@ def graded(data: Dataset, champion: Artifact, mode: str) -> Graded:
         if own.any():
             part = figures.with_columns(rows.take(own), champion.columns)
             said = figures.score(used, None, part, np.ones(len(part), np.bool_))
-            value[own] = said.ev if mode == EV else said.p
+            value[own] = said.ev - said.margin if mode == EV else said.p
     return Graded(value, rows.win, rows.pnl_pct, rows.t0, rows.t1, rows.symbol, rows.timeframe)
 
 
@@ -71,12 +75,14 @@ def _hand_back(ctx: Context, data: Dataset, champion: Artifact, goal: Goal, tune
     trials = [_trial(goal, tried) for tried in tuned.tried]
     report = {"job": "tune", "data": data.describe(), "champion": champion.id, "goal": asdict(goal), "table": table,
               "choices": [asdict(c) for c in choices], "sets": len(trials)}
-    named = ", ".join(f"{c.symbol} {c.timeframe} {c.value:.3g}" for c in kept) or "none does so on later plans"
-    own = handback.card(ctx, data, data.known_by, "tune", champion, trials, [named], better=True)
-    folder = handback.save_plain(ctx, own, THRESHOLDS, {"table": table, "mode": goal.mode}, report)
+    named = ", ".join(f"{c.symbol} {c.timeframe} {c.value:.3g}" for c in kept) or _NONE
+    own = handback.card(ctx, data, data.known_by, "tune", champion, trials, [named], better=bool(kept))
+    # Nothing found is no reason to give up what is in force.
+    folder = handback.save_plain(ctx, own, THRESHOLDS if kept else handback.REPORT,
+                                 {"table": table, "mode": goal.mode}, report)
     aim = f"mean net result of {goal.target:g} %" if goal.mode == EV else f"win rate of {100 * goal.target:g} %"
     said = f"{len(kept)} of {len(choices)} thresholds reach the target, a {aim}: {named}"
-    return Handed(folder, True, said, report)
+    return Handed(folder, bool(kept), said, report)
 
 
 def _at_least(choice: Choice, least: float) -> Choice:

@@ -18,17 +18,19 @@ from typing import Any, NamedTuple
 from apscheduler.triggers.cron import CronTrigger
 
 from core.config.schema import Weekly
-from core.engine import announce
+from core.engine import announce, jobs
 from core.engine.context import Context
 from core.engine.jobs import Job
 from core.errors import Transient
 from core.notify import messages
+from core.store import runs
 from core.timeframe import DAY
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 LANE = "weekly"
+MISSED = "weekly_missed"
 LIMIT_S = 3 * 3600  # a child that takes longer hangs
 _GRACE_S = 10.0
 _DOORS = {"weekly_train": "train_meta.py", "weekly_calibrate": "calibrate_meta.py", "weekly_tune": "tune_thresholds.py"}
@@ -52,14 +54,41 @@ def table(ctx: Context, stopping: Stopping, *, spawn: Spawn | None = None) -> li
 
     spawn: runs a command line to its end; default a process of its own at low priority.
     """
-    run, auto = spawn or in_process_of_its_own, ctx.cfg.auto
-    plans = (auto.weekly_train, auto.weekly_calibrate, auto.weekly_tune)
-    return [Job(name, _when(plan), _work(ctx, name, stopping, run), LANE)
-            for name, plan in zip(_DOORS, plans, strict=True) if plan.enable]
+    run = spawn or in_process_of_its_own
+    found = [Job(name, when(plan), _work(ctx, name, stopping, run), LANE) for name, plan in enabled(ctx).items()]
+    late = Job(MISSED, CronTrigger(minute=27, timezone=UTC), lambda due: make_up(ctx, found, due), LANE, quiet=True)
+    return [*found, late] if found else []
 
 
-def _when(plan: Weekly) -> CronTrigger:
+def enabled(ctx: Context) -> dict[str, Weekly]:
+    """The weekly jobs that `auto` enables, in the order they are done, and when."""
+    auto = ctx.cfg.auto
+    plans = zip(_DOORS, (auto.weekly_train, auto.weekly_calibrate, auto.weekly_tune), strict=True)
+    return {name: plan for name, plan in plans if plan.enable}
+
+
+def when(plan: Weekly) -> CronTrigger:
+    """The trigger of a weekly job; its times are UTC."""
     return CronTrigger(day_of_week=plan.day_of_week, hour=plan.hour_utc, minute=plan.minute, timezone=UTC)
+
+
+def make_up(ctx: Context, table: Sequence[Job], now: int) -> int:
+    """Do now, in their order, the runs of the last week whose time the machine was off; how many.
+
+    What they make governs from then on, as after any promotion. Nothing was missed before the file was made.
+    """
+    left = [job for job in table if _missed(ctx, job, now)]
+    for job in left:
+        log.info("%s was missed and is done now", job.name)
+        jobs.run(ctx, job, now)
+    return len(left)
+
+
+def _missed(ctx: Context, job: Job, now: int) -> bool:
+    due = jobs.due_between(job, now - 7 * DAY, now - jobs.PATIENCE)
+    with ctx.db.lock:
+        done, made = runs.last_done(ctx.db.con, job.name), runs.made_ts(ctx.db.con)
+    return bool(due) and made is not None and due[-1] > made and (done is None or done < due[-1])
 
 
 def _work(ctx: Context, name: str, stopping: Stopping, run: Spawn) -> Callable[[int], int | None]:

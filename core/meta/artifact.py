@@ -1,4 +1,4 @@
-"""A whole model as the gate uses it: boosters, calibrator and payoffs of each family, to plain files and back."""
+"""A whole model as the gate uses it: boosters, calibrator, payoffs and what EV brought, to plain files and back."""
 
 import json
 import math
@@ -11,15 +11,16 @@ import numpy as np
 from core.candles import Floats, Ints
 from core.errors import ArtifactError, DataError
 from core.meta.calibration import Calibrator
-from core.meta.ev import ALL, Payoffs
+from core.meta.ev import ALL, MARGIN_R, Payoffs
 from core.meta.model import Model
+from core.meta.realised import Realised
 from core.meta.samples import TARGETS, TRAILED
 from core.signals import features
 
 CHECK_ROWS = 5
 TOLERANCE = 1e-9
 
-_CALIBRATOR, _PAYOFFS = "calibrator.json", "payoffs.json"
+_CALIBRATOR, _PAYOFFS, _REALISED = "calibrator.json", "payoffs.json", "realised.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +30,12 @@ class Family:
     model: Model
     calibrator: Calibrator
     payoffs: Mapping[str, Payoffs]
+    realised: Realised
 
 
 class Predicted(NamedTuple):
-    """One row: raw score, p and its lower bound, expected value at both (percent of the notional), and how much
-    that grows from p = 0 to 1."""
+    """One row: raw score, p and its lower bound, expected value and its lower bound (percent of the notional) as
+    they count, how much EV grows from p = 0 to 1, EV as p and payoffs claim it, and the margin asked of it."""
 
     p_raw: float
     p: float
@@ -41,6 +43,8 @@ class Predicted(NamedTuple):
     ev_pct: float
     ev_low_pct: float
     ev_per_p: float
+    claimed_pct: float
+    margin_pct: float
 
 
 class Plans(NamedTuple):
@@ -71,8 +75,8 @@ class Artifact:
     ) -> list[Predicted | None]:
         """Judge plans of one family and timeframe; None where no finite number comes out.
 
-        x: (n, k) of this program's feature table, NaN = not known. calibrated: False shows the raw score as p.
-        Raises ArtifactError where the model cannot.
+        x: (n, k) of this program's feature table, NaN = not known. calibrated: False shows the raw score as p and
+        EV as that claims it. Raises ArtifactError where the model cannot.
         """
         used = self.families[family]
         pays = used.payoffs.get(tf) or used.payoffs[ALL]
@@ -81,9 +85,11 @@ class Artifact:
         except (DataError, ValueError) as error:  # XGBoost's own error is a ValueError
             raise ArtifactError(f"model {self.id} cannot score: {error}") from error
         p, low = (used.calibrator.apply(raw), used.calibrator.lower(raw)) if calibrated else (raw, raw)
-        none, all_ = np.zeros(len(raw)), np.ones(len(raw))
+        none, all_, risk = np.zeros(len(raw)), np.ones(len(raw)), plans.risk_pct
         per_p = pays.ev_pct(all_, *plans) - pays.ev_pct(none, *plans)
-        columns = (raw, p, low, pays.ev_pct(p, *plans), pays.ev_pct(low, *plans), per_p)
+        claimed, worst = (pays.ev_r(chance, plans.rr1, plans.cost_r) for chance in (p, low))
+        worth, least = used.realised.counted(claimed, worst, plans.cost_r) if calibrated else (claimed, worst)
+        columns = (raw, p, low, worth * risk, least * risk, per_p, claimed * risk, MARGIN_R * risk)
         rows = [Predicted(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
         return [row if all(map(math.isfinite, row)) else None for row in rows]
 
@@ -126,6 +132,7 @@ def pack(
     files[_PAYOFFS] = _json(
         {name: {tf: asdict(pays) for tf, pays in f.payoffs.items()} for name, f in families.items()}
     )
+    files[_REALISED] = _json({name: f.realised.to_dict() for name, f in families.items()})
     own = {"kind": "meta", "features": list(names), "feature_version": features.VERSION, "families": told}
     return {**card, **own}, files
 
@@ -139,9 +146,11 @@ def unpack(id: str, card: Mapping[str, Any], files: Mapping[str, bytes]) -> Arti
         if card.get("kind") != "meta":
             raise ArtifactError("it is not a model of the gate")
         columns = _columns([str(name) for name in card["features"]], card["feature_version"])
-        calibrators, pays = json.loads(files[_CALIBRATOR]), json.loads(files[_PAYOFFS])
+        if _REALISED not in files:
+            raise ArtifactError("its EV was never held against results, so it would trade on noise: train a new one")
+        calibrators, pays, held = (json.loads(files[name]) for name in (_CALIBRATOR, _PAYOFFS, _REALISED))
         families = {
-            name: _family(name, told, files, calibrators[name], pays[name])
+            name: _family(name, told, files, calibrators[name], pays[name], held[name])
             for name, told in card["families"].items()
         }
         if not families or int(card["data"]["end"]) < int(card["data"]["start"]):
@@ -160,7 +169,7 @@ def unpack(id: str, card: Mapping[str, Any], files: Mapping[str, bytes]) -> Arti
 
 
 def _family(name: str, told: Mapping[str, Any], files: Mapping[str, bytes], calibrator: Mapping[str, Any],
-            pays: Mapping[str, Any]) -> Family:
+            pays: Mapping[str, Any], held: Mapping[str, Any]) -> Family:
     if name not in (TARGETS, TRAILED):
         raise ArtifactError(f"it knows a family {name!r} that this program does not")
     meta, _n = told["model"], int(told["n"]) + int(told["n_calibrate"])
@@ -168,7 +177,7 @@ def _family(name: str, told: Mapping[str, Any], files: Mapping[str, bytes], cali
     known = {tf: Payoffs(**row) for tf, row in pays.items()}
     if ALL not in known:
         raise ArtifactError(f"it has no payoffs for {name}")
-    return Family(Model.from_blobs(blobs, meta), Calibrator.from_dict(calibrator), known)
+    return Family(Model.from_blobs(blobs, meta), Calibrator.from_dict(calibrator), known, Realised.from_dict(held))
 
 
 def _columns(names: Sequence[str], version: object) -> Ints:

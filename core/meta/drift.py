@@ -1,36 +1,31 @@
-"""Has the world moved since the model was trained, and what is done about it.
+"""Has the world moved since the model was trained: features and calibration, held against their own noise.
 
-Features: PSI with a bound that knows how noisy it is, and Kolmogorov-Smirnov with the false discovery
-rate held over all features; both must agree. Outcomes: the rolling gap between claimed and observed, the
-alarm that matters. The answer is one rung of a ladder, with its reasons.
+Features: PSI with a bound that knows how noisy it is and how far the training time itself wandered, and
+Kolmogorov-Smirnov with the false discovery rate held over all features; both must agree. Outcomes: the rolling
+gap between claimed and observed, the alarm that matters. What is done about it stands in `core.meta.ladder`.
 """
 
 import math
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
-from core.candles import Floats
+from core.candles import Floats, Ints
 from core.errors import DataError
+from core.timeframe import DAY
 
 BINS = 10
 WARN_PSI, ACT_PSI = 0.10, 0.25  # Siddiqi 2006: conventions, not tests
 NOISE_Z = 3.0        # deviations of pure chance that a PSI must exceed its convention by
 FDR = 0.01
-WINDOW = 200         # trades of the rolling calibration gap
-DESIGN = 1.8         # variance of gated trades over that of independent ones: they come in clumps
-MIN_GAP_ROWS = 50
-
-
-class Action(IntEnum):
-    """Rungs of the ladder, the later the graver."""
-
-    OK = 0
-    WARN = 1
-    RAISE_THRESHOLD = 2
-    OBSERVE_ONLY = 3
+WANDER = 1.5         # times the furthest that any stretch of the training time lay from the rest of it
+WEEK = 7 * DAY
+WEEKS = (2, 4, 8, 16)  # windows of the rolling calibration gap ...
+WINDOW = 200         # ... each with at least so many trades
+TOP = 0.2            # share of the claims, the highest, that is looked at by itself: there the gate acts
+DESIGN = 1.8         # least variance of trades over that of independent ones: they come in clumps
+ALL_PLANS, TOP_PLANS = "plans", "plans with the highest claims"
 
 
 class FeatureDrift(NamedTuple):
@@ -57,22 +52,14 @@ class FeatureDrift(NamedTuple):
 
 class Gap(NamedTuple):
     """Calibration of the last n trades: shares claimed and observed, their difference, and how many
-    standard errors (of clumped trades) it is from zero; negative = the model claims too much."""
+    standard errors (of clumped trades) it is from zero; negative = the model claims too much. what: which trades."""
 
     n: int
     claimed: float
     observed: float
     gap: float
     z: float
-
-
-class Finding(NamedTuple):
-    """What to do, why in words, by how much to raise a threshold on p, and whether to train anew."""
-
-    action: Action
-    reasons: tuple[str, ...]
-    raise_by: float
-    retrain: bool
+    what: str = ALL_PLANS
 
 
 def psi(reference: Floats, current: Floats, bins: int = BINS) -> tuple[float, int]:
@@ -84,14 +71,8 @@ def psi(reference: Floats, current: Floats, bins: int = BINS) -> tuple[float, in
     """
     if not len(reference) or not len(current):
         raise DataError("PSI needs rows on both sides")
-    known = reference[~np.isnan(reference)]
-    edges = np.unique(np.quantile(known, np.arange(1, bins) / bins)) if len(known) else np.empty(0)
-    counts = np.stack([_counts(reference, edges), _counts(current, edges)])
-    counts = counts[:, counts.sum(axis=0) > 0]
-    if counts.shape[1] < 2:
-        return 0.0, 1
-    shares = (counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 0.5 * counts.shape[1])
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum()), counts.shape[1]
+    edges = _edges(reference, bins)
+    return _psi(_counts(reference, edges), _counts(current, edges))
 
 
 def psi_limit(base: float, bins: int, n: float, m: float, z: float = NOISE_Z) -> float:
@@ -130,82 +111,119 @@ def benjamini_hochberg(p: Sequence[float], level: float = FDR) -> list[bool]:
 
 
 def features(reference: Floats, current: Floats, names: Sequence[str], *, bins: int = BINS,
-             independent: float = 1.0) -> list[FeatureDrift]:
+             independent: float = 1.0, stretch: Ints | None = None) -> list[FeatureDrift]:
     """Drift of each column of two feature tables (n, k) and (m, k), in the order of `names`.
 
     independent: share of the rows that are independent (mean uniqueness of the labels); it widens the
-    bounds and shrinks KS accordingly. Raises DataError for empty or different tables.
+    bounds and shrinks KS accordingly. stretch: (n,) which stretch of time each reference row lies in, about as
+    long as the current rows: a feature that moves slowly lies anywhere within a stretch, so what counts must lie
+    WANDER times further than any of them does. Raises DataError for empty or different tables.
     """
     if reference.shape[1:] != (len(names),) or current.shape[1:] != (len(names),):
         raise DataError(f"feature tables of {reference.shape} and {current.shape} do not fit {len(names)} names")
+    if not len(reference) or not len(current):
+        raise DataError("drift needs rows on both sides")
     n, m = len(reference) * independent, len(current) * independent
     rows = []
     for j in range(len(names)):
-        value, used = psi(reference[:, j], current[:, j], bins)
+        value, used, own = _column(reference[:, j], current[:, j], bins, stretch)
         distance, _ = ks(reference[:, j], current[:, j])
-        rows.append((value, used, distance, _kolmogorov(math.sqrt(n * m / (n + m)) * distance)))
-    fallen = benjamini_hochberg([row[3] for row in rows])
-    return [FeatureDrift(name, value, psi_limit(WARN_PSI, used, n, m), psi_limit(ACT_PSI, used, n, m), distance, p, f)
-            for name, (value, used, distance, p), f in zip(names, rows, fallen, strict=True)]
+        rows.append((value, used, own, distance, _kolmogorov(math.sqrt(n * m / (n + m)) * distance)))
+    fallen = benjamini_hochberg([row[-1] for row in rows])
+    return [FeatureDrift(name, value, max(own, psi_limit(WARN_PSI, used, n, m)),
+                         max(own, psi_limit(ACT_PSI, used, n, m)), distance, p, f)
+            for name, (value, used, own, distance, p), f in zip(names, rows, fallen, strict=True)]
 
 
-def calibration_gap(p: Floats, win: Floats, window: int = WINDOW, design: float = DESIGN) -> Gap | None:
+def _column(reference: Floats, current: Floats, bins: int, stretch: Ints | None) -> tuple[float, int, float]:
+    # PSI, its bins, and WANDER times the greatest PSI of a stretch of the reference against all of the rest.
+    edges = _edges(reference, bins)
+    before, now = _counts(reference, edges), _counts(current, edges)
+    value, used = _psi(before, now)
+    if stretch is None:
+        return value, used, 0.0
+    places = _places(reference, edges)
+    numbers, at = np.unique(stretch, return_inverse=True)
+    parts = np.bincount(at * len(before) + places, minlength=len(numbers) * len(before)).reshape(len(numbers), -1)
+    large = [part for part in parts.astype(np.float64) if part.sum() >= len(current) / 4]
+    return value, used, WANDER * max((_psi(before - part, part)[0] for part in large), default=0.0)
+
+
+def calibration_gap(p: Floats, win: Floats, window: int = WINDOW, design: float = DESIGN, what: str = ALL_PLANS,
+                    own: Floats | None = None) -> Gap | None:
     """Observed minus claimed share of wins over the last `window` trades in time order; None of nothing.
 
-    p, win: (n,). z is the gap over sqrt(design x sum p (1 - p)) / n.
+    p, win: (n,). own: the calibrator's own standard error of each p, which a finite slice left it with: a claim
+    that is off by no more has not drifted. The gap's standard error is sqrt(design x sum p (1 - p)) / n, and
+    the mean of `own` beside it.
     """
     last, won = p[-window:], win[-window:]
     n = len(last)
     if not n:
         return None
     claimed, observed = float(last.mean()), float(won.mean())
-    error = math.sqrt(design * float((last * (1.0 - last)).sum())) / n
-    return Gap(n, claimed, observed, observed - claimed, (observed - claimed) / error if error > 0.0 else 0.0)
+    aside = 0.0 if own is None else float(own[-window:].mean())
+    error = math.hypot(math.sqrt(design * float((last * (1.0 - last)).sum())) / n, aside)
+    return Gap(n, claimed, observed, observed - claimed, (observed - claimed) / error if error > 0.0 else 0.0, what)
 
 
-def judge(drifts: Sequence[FeatureDrift], gap: Gap | None) -> Finding:
-    """The rung of the ladder that features and calibration ask for together.
+def rolling_gaps(p: Floats, win: Floats, t0: Ints, now: int, design: float = DESIGN,
+                 own: Floats | None = None) -> list[Gap]:
+    """The gaps of the last WEEKS before `now` (ms), of all trades and of the TOP claims among them.
 
-    WARN: a feature moved, or the gap is two errors from zero. RAISE_THRESHOLD, by the overclaim (at most
-    0.10): claims are two errors and 3 points too high, or a fifth of the features moved far. OBSERVE_ONLY:
-    three errors and 5 points too high, or half of the features moved far. Anything above WARN, or a
-    feature that moved far, asks for training anew.
+    p, win, t0, own: (n,) in time order, as `calibration_gap`. Windows of fewer than WINDOW trades say
+    too little and are left out.
     """
-    found = [_judge_features(drifts), _judge_gap(gap)]
-    action = max(f.action for f in found)
-    reasons = tuple(text for f in found for text in f.reasons)
-    raise_by = max(f.raise_by for f in found) if action == Action.RAISE_THRESHOLD else 0.0
-    return Finding(action, reasons, raise_by, action >= Action.RAISE_THRESHOLD or any(d.acts for d in drifts))
+    found: list[Gap | None] = []
+    errors = np.zeros(len(p)) if own is None else own
+    for first in sorted({int(np.searchsorted(t0, now - weeks * WEEK)) for weeks in WEEKS}, reverse=True):
+        last, won, aside = p[first:], win[first:], errors[first:]
+        if len(last) >= WINDOW:
+            found.append(calibration_gap(last, won, len(last), design, own=aside))
+            best = last >= np.quantile(last, 1.0 - TOP)
+            if WINDOW <= best.sum() <= 2.0 * TOP * len(last):  # a model that says the same of all has no highest
+                found.append(calibration_gap(last[best], won[best], len(last), design, TOP_PLANS, aside[best]))
+    return [gap for gap in found if gap is not None]
 
 
-def _judge_features(drifts: Sequence[FeatureDrift]) -> Finding:
-    moved, far = [d for d in drifts if d.warns], [d for d in drifts if d.acts]
-    if not moved:
-        return Finding(Action.OK, (), 0.0, False)
-    share = len(far) / len(drifts)
-    action = Action.OBSERVE_ONLY if share >= 0.5 else Action.RAISE_THRESHOLD if share >= 0.2 else Action.WARN
-    worst = sorted(moved, key=lambda d: d.warn_limit - d.psi)[:3]
-    text = ", ".join(f"{d.name} PSI {d.psi:.2f} over {d.warn_limit:.2f}" for d in worst)
-    reason = f"{len(moved)} of {len(drifts)} features moved, {len(far)} of them far: {text}"
-    return Finding(action, (reason,), 0.02, bool(far))
+def design_effect(win: Floats, t0: Ints) -> float:
+    """How much more the wins of a week scatter than those of as many independent trades; DESIGN at least.
+
+    One standard error of the estimate is added, since it is made from few weeks.
+    """
+    if not len(win):
+        return DESIGN
+    week = t0 // WEEK - int(t0.min()) // WEEK
+    sums, counts = np.bincount(week, win - win.mean()), np.bincount(week)
+    spread, weeks = float(win.var()) * len(win), int((counts > 0).sum())
+    if spread <= 0.0:
+        return DESIGN
+    return max(DESIGN, float((sums * sums).sum()) / spread * (1.0 + math.sqrt(2.0 / weeks)))
 
 
-def _judge_gap(gap: Gap | None) -> Finding:
-    if gap is None or gap.n < MIN_GAP_ROWS or abs(gap.z) < 2.0:
-        return Finding(Action.OK, (), 0.0, False)
-    text = (f"of the last {gap.n} trades {gap.observed:.1%} won, claimed were {gap.claimed:.1%} "
-            f"({gap.z:+.1f} standard errors)")
-    if gap.z <= -3.0 and gap.gap <= -0.05:
-        return Finding(Action.OBSERVE_ONLY, (text,), 0.0, True)
-    if gap.z <= -2.0 and gap.gap <= -0.03:
-        return Finding(Action.RAISE_THRESHOLD, (text,), min(0.10, -gap.gap), True)
-    return Finding(Action.WARN, (text,), 0.0, False)
+def _edges(reference: Floats, bins: int) -> Floats:
+    known = reference[~np.isnan(reference)]
+    return np.unique(np.quantile(known, np.arange(1, bins) / bins)) if len(known) else np.empty(0)
+
+
+def _places(values: Floats, edges: Floats) -> Ints:
+    # The bin of each value; the last is that of NaN.
+    at = np.searchsorted(edges, values, side="left")
+    at[np.isnan(values)] = len(edges) + 1
+    return at
 
 
 def _counts(values: Floats, edges: Floats) -> Floats:
-    known = ~np.isnan(values)
-    inside = np.bincount(np.searchsorted(edges, values[known], side="left"), minlength=len(edges) + 1)
-    return np.append(inside, len(values) - known.sum()).astype(np.float64)
+    return np.bincount(_places(values, edges), minlength=len(edges) + 2).astype(np.float64)
+
+
+def _psi(before: Floats, now: Floats) -> tuple[float, int]:
+    counts = np.stack([before, now])
+    counts = counts[:, counts.sum(axis=0) > 0]
+    if counts.shape[1] < 2:
+        return 0.0, 1
+    shares = (counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 0.5 * counts.shape[1])
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum()), counts.shape[1]
 
 
 def _kolmogorov(x: float) -> float:

@@ -19,7 +19,7 @@ from core.trades.performance import break_even_rate
 Number = Floats | float
 
 ALL = ""         # whatever the timeframe
-MARGIN_R = 0.05  # what EV must exceed zero by, in R: optimism of stops that fill exactly at their level
+MARGIN_R = 0.05  # what EV must exceed its limit by, in R: optimism of stops that fill exactly at their level
 PRIOR = 100.0    # trades of the family mixed into a timeframe's means
 MIN_EACH = 20    # wins and losses a family needs before its payoffs mean anything
 
@@ -101,12 +101,16 @@ def measure(samples: Samples, weight: Floats | None = None, prior: float = PRIOR
 
 def expected_pct(table: Table, samples: Samples, p: Floats) -> Floats:
     """EV in percent of each row by its own payoffs, geometry and cost; (n,), NaN where its family has none."""
+    return expected_r(table, samples, p) * samples.risk_pct
+
+
+def expected_r(table: Table, samples: Samples, p: Floats) -> Floats:
+    """As `expected_pct`, in R."""
     out = np.full(len(samples), np.nan)
     for family, parts in table.items():
         for timeframe in set(samples.timeframe.tolist()):
             rows = (samples.family == family) & (samples.timeframe == timeframe)
-            out[rows] = parts.get(timeframe, parts[ALL]).ev_pct(
-                p[rows], samples.risk_pct[rows], samples.rr1[rows], samples.cost_r[rows])
+            out[rows] = parts.get(timeframe, parts[ALL]).ev_r(p[rows], samples.rr1[rows], samples.cost_r[rows])
     return out
 
 

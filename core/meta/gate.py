@@ -17,8 +17,10 @@ class Score:
     """What a model says of one candidate.
 
     p_raw: before calibration. p: calibrated chance to win, 0 to 1. p_low: its lower bound. ev_pct,
-    ev_low_pct: expected value at p and at p_low, percent of the notional. model: its id. evidence: the
-    computed label of the setup's family. ev_per_p: how much ev_pct grows from p = 0 to 1.
+    ev_low_pct: expected value and its lower bound, percent of the notional. model: its id. evidence: the
+    computed label of the setup's family. ev_per_p: how much ev_pct grows from p = 0 to 1. margin_pct: what EV
+    must exceed its limit by (`ev.MARGIN_R` of the plan's risk); its lower bound need not, for that margin covers
+    the simulation's optimism, not chance.
     """
 
     p_raw: float
@@ -29,6 +31,7 @@ class Score:
     model: str
     evidence: str = "insufficient"
     ev_per_p: float = 0.0
+    margin_pct: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,14 @@ def _compare(score: Score, policy: Policy) -> tuple[bool, str]:
     name, key = ("ev", "min_ev_pct") if policy.use_ev else ("p", "threshold")
     value, low = (score.ev_pct, score.ev_low_pct) if policy.use_ev else (score.p, score.p_low)
     limit = policy.limit + policy.raised_p * (score.ev_per_p if policy.use_ev else 1.0)
+    margin = score.margin_pct if policy.use_ev else 0.0
     source = f"({policy.source}{', raised for drift' if policy.raised_p else ''})"
-    if not value >= limit:  # a NaN is refused, too
-        return False, f"{name} {_shown(value, limit)} < {key} {_shown(limit, value)} {source}"
+    asked = f"{key} {_shown(limit, value)}{f' + margin {margin:.3f}' if margin else ''} {source}"
+    if not value >= limit + margin:  # a NaN is refused, too
+        return False, f"{name} {_shown(value, limit + margin)} < {asked}"
     if not low > limit:
         return False, f"{name}_low {_shown(low, limit)} <= {key} {_shown(limit, low)} {source}"
-    return True, f"{name} {_shown(value, limit)} >= {key} {_shown(limit, value)} {source}"
+    return True, f"{name} {_shown(value, limit + margin)} >= {asked}"
 
 
 def _shown(value: float, beside: float) -> str:

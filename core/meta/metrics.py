@@ -19,12 +19,13 @@ from core.trades.performance import WEEK, wilson
 BINS = 10
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 TINY = 1e-12
+FLAT = 1e-9  # of the whole's standard error: a draw below it holds equal blocks, the rest is rounding
 Truths = Callable[[np.random.Generator], Floats]
 MIN_BLOCKS = 5  # below this a draw that holds one block alone is too likely
 
 
 class Interval(NamedTuple):
-    """A mean and its interval; low and high are NaN below MIN_BLOCKS blocks."""
+    """A mean and its interval; low and high are NaN where there is none (`block_bootstrap_mean`)."""
 
     mean: float
     low: float
@@ -175,6 +176,10 @@ def block_bootstrap_mean(values: Floats, t0: Ints, block: int = WEEK, reps: int 
     Blocks are drawn with replacement and the mean is studentised (bootstrap-t, Efron and Tibshirani 1993,
     ch. 12), which keeps its level where plain percentiles are too narrow: few blocks, fat right tails.
     values: (n,) finite; t0: (n,) ms. Paired comparison: hand in differences. Raises DataError for NaN.
+
+    There is no interval, low and high are NaN: below MIN_BLOCKS blocks, and where so few blocks differ from the
+    others (one week's trades among many without) that of the draws as many have no spread as lie beyond one end.
+    Where all blocks are alike it is the mean itself.
     """
     if not np.all(np.isfinite(values)):
         raise DataError("values of a mean must be finite")
@@ -182,9 +187,12 @@ def block_bootstrap_mean(values: Floats, t0: Ints, block: int = WEEK, reps: int 
     if len(sums) < MIN_BLOCKS:
         return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan)
     mean, error = (float(v) for v in _ratio(sums, counts))
-    if error <= 0.0:
+    if error <= TINY * max(1.0, abs(mean)):
         return Interval(mean, mean, mean)
-    low, high = np.quantile(_draws(sums, counts, mean, reps, seed), [(1 - level) / 2, (1 + level) / 2])
+    draws, tail = _draws(sums, counts, mean, error, reps, seed), (1.0 - level) / 2.0
+    if np.isinf(draws).mean() >= tail:
+        return Interval(mean, math.nan, math.nan)
+    low, high = np.quantile(draws, [tail, 1.0 - tail])
     return Interval(mean, float(mean - high * error), float(mean - low * error))
 
 
@@ -196,12 +204,13 @@ def _ratio(sums: Floats, counts: Floats) -> tuple[Floats, Floats]:
     return mean, np.sqrt(groups / (groups - 1) * spread) / total
 
 
-def _draws(sums: Floats, counts: Floats, mean: float, reps: int, seed: int) -> Floats:
-    # Studentised deviations, some hundred draws at a time so that memory stays small.
+def _draws(sums: Floats, counts: Floats, mean: float, error: float, reps: int, seed: int) -> Floats:
+    # Studentised deviations, infinite in a draw without spread; some hundred at a time so that memory stays small.
     rng, groups = np.random.default_rng(seed), len(sums)
     parts = []
     for start in range(0, reps, 250):
         index = rng.integers(0, groups, (min(250, reps - start), groups))
         means, errors = _ratio(sums[index], counts[index])
-        parts.append((means - mean) / np.maximum(errors, TINY))
+        flat = errors <= FLAT * error
+        parts.append(np.where(flat, np.copysign(math.inf, means - mean), (means - mean) / np.where(flat, 1.0, errors)))
     return np.concatenate(parts)

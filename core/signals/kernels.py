@@ -121,26 +121,24 @@ def avwap(high: Values, low: Values, close: Values, volume: Values, count: int) 
     return math.nan
 
 
-def true_range(high: Values, low: Values, close: Values, k: int) -> float:
-    """Wilder's true range of bar k; that of bar 0 is high - low (rule 5)."""
-    value = high[k] - low[k]
-    if k == 0:
-        return value
-    up = abs(high[k] - close[k - 1])
-    if up > value:
-        value = up
-    down = abs(low[k] - close[k - 1])
-    if down > value:
-        value = down
-    return value
-
-
 def atr(high: Values, low: Values, close: Values, count: int, n: int, out: Out) -> None:
-    """Write Wilder's ATR(n) of a run of `count` bars to `out`; NaN before its n-th bar."""
+    """Write Wilder's ATR(n) of a run of `count` bars to `out`; NaN before its n-th bar.
+
+    The true range of bar 0 is high - low (rule 5). It is written out here: a call a bar costs a third.
+    """
     total = 0.0
     value = math.nan
+    before = close[0] if count else 0.0
     for k in range(count):
-        now = true_range(high, low, close, k)
+        now = high[k] - low[k]
+        if k > 0:
+            up = abs(high[k] - before)
+            if up > now:
+                now = up
+            down = abs(low[k] - before)
+            if down > now:
+                now = down
+        before = close[k]
         if k < n:
             total += now
             if k == n - 1:
@@ -397,7 +395,7 @@ def breakouts(high: Values, low: Values, close: Values, weights: Values, count: 
 
 
 # Every loop of this file, callees before callers: the order in which a compiler needs them.
-FUNCTIONS: tuple[Callable, ...] = (pivot, starts_of, impulses, avwap, true_range, atr, adx, rsi, rank_atr_pct,
+FUNCTIONS: tuple[Callable, ...] = (pivot, starts_of, impulses, avwap, atr, adx, rsi, rank_atr_pct,
                                    ema_weights, ema, emas, means, ranks, bandwidth, bandwidths, squeezed, breakout,
                                    broken_out, breakouts)
 
@@ -411,7 +409,6 @@ class Kernels:
     starts_of: Callable[..., int]
     impulses: Callable[..., int]
     avwap: Callable[..., float]
-    true_range: Callable[..., float]
     atr: Callable[..., None]
     adx: Callable[..., None]
     rsi: Callable[..., None]

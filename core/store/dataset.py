@@ -57,14 +57,14 @@ def ended(con: Con, exchange: str, start: int = 0, end: int = _LATE, known_by: i
     return [Ended._make(row) for row in rows]
 
 
-def counted(con: Con, exchange: str, start: int = 0, end: int = _LATE) -> dict[str, int]:
-    """Plans with start <= decided_ts < end: `all`, `unfilled`, `unfinished` and `revised` ones."""
+def counted(con: Con, exchange: str, start: int = 0, end: int = _LATE, known_by: int = _LATE) -> dict[str, int]:
+    """Plans with start <= decided_ts < end: `all`, `unfilled`, `unfinished` and `revised` ones, as known then."""
     row = con.execute(
-        "SELECT count(*), coalesce(sum(p.closed_ts IS NOT NULL AND p.opened_ts IS NULL), 0), "
-        "coalesce(sum(p.closed_ts IS NULL), 0), coalesce(sum(g.revised), 0) "
+        "SELECT count(*), coalesce(sum(p.closed_ts < ?4 AND p.opened_ts IS NULL), 0), "
+        "coalesce(sum(p.closed_ts IS NULL OR p.closed_ts >= ?4), 0), coalesce(sum(g.revised), 0) "
         "FROM signals g JOIN positions p ON p.signal = g.n "
-        "WHERE g.exchange = ? AND g.decided_ts >= ? AND g.decided_ts < ?",
-        (exchange, start, end),
+        "WHERE g.exchange = ?1 AND g.decided_ts >= ?2 AND g.decided_ts < ?3",
+        (exchange, start, end, known_by),
     ).fetchone()
     return dict(zip(("all", "unfilled", "unfinished", "revised"), map(int, row), strict=True))
 

@@ -35,6 +35,19 @@ def prune_runs(con: Con, now: int) -> int:
     return con.execute("DELETE FROM job_runs WHERE due_ts < ?", (now - KEEP_RUNS,)).rowcount
 
 
+def last_done(con: Con, job: str) -> int | None:
+    """When the newest run of a job that began was due, ms; None where none is remembered."""
+    query = "SELECT max(due_ts) FROM job_runs WHERE job = ? AND state IN ('ok', 'failed')"
+    found = con.execute(query, (job,)).fetchone()[0]
+    return None if found is None else int(found)
+
+
+def made_ts(con: Con) -> int | None:
+    """When the file was first run with a configuration, ms."""
+    found = con.execute("SELECT min(first_ts) FROM configs").fetchone()[0]
+    return None if found is None else int(found)
+
+
 def get(con: Con, key: str, default: Any = None) -> Any:
     """A remembered value (JSON), or `default`."""
     row = con.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()

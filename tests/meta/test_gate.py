@@ -1,6 +1,7 @@
 """The verdict: admission, observe-only, expected value or p, and the lower bound."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,21 @@ def test_value_and_lower_bound_must_both_pass(use_ev: bool, limit: float, passed
     found = judge(None, True, SCORE, policy(limit, use_ev))
     assert (found.passed, found.reason) == (passed, reason)
     assert (found.p, found.ev_pct, found.model) == (SCORE.p, SCORE.ev_pct, "m1")
+
+
+@pytest.mark.covers("rule 17", "I5")
+def test_the_expected_value_must_exceed_its_limit_by_the_margin_and_p_need_not() -> None:
+    def score(ev_pct: float, low: float = 0.25) -> Score:
+        return Score(0.55, 0.58, 0.52, ev_pct, low, "m1", "weak", 2.0, margin_pct=0.05)
+
+    passed = judge(None, True, score(0.35), policy(0.30))
+    assert passed.passed is False and passed.reason == f"ev_low 0.25 <= min_ev_pct 0.30 ({PAIR})"
+    passed = judge(None, True, score(0.35, 0.31), policy(0.30))
+    assert passed.passed and passed.reason == f"ev 0.35 >= min_ev_pct 0.30 + margin 0.050 ({PAIR})"
+    refused = judge(None, True, score(0.34, 0.31), policy(0.30))
+    assert refused.reason == f"ev 0.34 < min_ev_pct 0.30 + margin 0.050 ({PAIR})"
+    assert judge(None, True, replace(score(0.34, 0.31), margin_pct=0.0), policy(0.30)).passed, "its clean twin"
+    assert judge(None, True, score(0.0), policy(0.50, use_ev=False)).passed
 
 
 @pytest.mark.covers("I5")

@@ -130,6 +130,17 @@ def test_the_interval_is_seeded_narrows_with_the_level_and_is_silent_below_five_
         metrics.block_bootstrap_mean(np.array([np.nan]), np.array([JAN]))
 
 
+def test_draws_without_any_spread_give_no_interval_rather_than_one_of_millions() -> None:
+    weeks, calm = JAN + np.arange(60) * WEEK, np.zeros(60)
+    one = np.where(np.arange(60) == 30, -1.0, calm)  # a third of the draws miss the one week with a trade
+    found = metrics.block_bootstrap_mean(one, weeks)
+    assert found.mean == pytest.approx(-1 / 60) and math.isnan(found.low) and math.isnan(found.high)
+    assert not found.low > 0.0 and not found.high < 0.0, "nothing is claimed of it"
+    some = np.where(np.arange(60) % 6 == 0, np.linspace(-1.0, 0.5, 60), calm)
+    found = metrics.block_bootstrap_mean(some, weeks)
+    assert -0.3 < found.low < found.mean < found.high < 0.1, "ten such weeks are enough"
+
+
 def test_block_sums_add_up_week_by_week() -> None:
     sums, counts = metrics.block_sums(np.array([1.0, 2.0, 4.0]), np.array([0, WEEK - 1, 3 * WEEK]))
     assert sums.tolist() == [3.0, 4.0] and counts.tolist() == [2.0, 1.0]

@@ -86,7 +86,7 @@ def test_no_damaged_folder_is_ever_used(folder: Folder, tmp_path: Path) -> None:
             artifacts.verified(broken, folder.sha256)
         assert broken.name in str(caught.value), what
         count += 1
-    assert count == 4 * 8
+    assert count == 4 * 9
 
 
 @pytest.mark.covers("D19")

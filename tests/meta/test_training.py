@@ -9,12 +9,14 @@ import pytest
 
 from core.candles import Floats
 from core.engine import figures, training, verdict
+from core.engine.dataset import fingerprint
 from core.engine.figures import Rule, Scored
 from core.engine.training import MONTH, Outcome, Recipe
 from core.engine.verdict import Tried
 from core.errors import DataError
 from core.meta import ev, leakage, splits
 from core.meta.baselines import expit
+from core.meta.calibration import Calibrator
 from core.meta.model import ModelParams
 from core.meta.samples import TARGETS, TRAILED, Samples, build, uniqueness
 from tests.meta import makers
@@ -275,6 +277,11 @@ def test_every_set_of_parameters_and_every_look_is_a_trial(good: Outcome) -> Non
     assert kinds == ["train", "sealed"]
     assert good.trials[0].params["max_depth"] == 2 and good.trials[0].params["rule"] == {"use_ev": True, "limit": 0.0}
     assert good.report["trials"]["sets"] == 1 and good.report["trials"]["looks"] == 1
+    s, gap = planted(), good.report["slices"]["embargo_ms"]
+    final = splits.final_split(s.t0, s.t1, fit=QUICK.fit, calibrate=QUICK.calibrate, embargo_ms=gap, settle_ms=gap)
+    sealed = s.take(final.test)
+    assert good.trials[1].params["rows"] == fingerprint(sealed), "the look names the rows it was at"
+    assert fingerprint(replace(sealed, r=sealed.r + np.eye(1, len(sealed))[0])) != fingerprint(sealed)
     later = trained(planted(), replace(QUICK, tried=Tried(500, 9, (0.1, -0.2, 0.3))))
     assert later.report["trials"]["sets"] == 501 and later.report["trials"]["looks"] == 10
     assert later.report["trials"]["dsr"] < good.report["trials"]["dsr"], "the more was tried the less it proves"
@@ -410,9 +417,46 @@ def test_the_gate_of_the_figures_is_the_gate_of_the_daemon() -> None:
     scored = said(np.random.default_rng(3).uniform(0.2, 0.8, len(s)), s)
     for rule in (Rule(True, 0.02), Rule(False, 0.5)):
         for k, passes in enumerate(scored.gated(rule).tolist()):
-            score = Score(scored.raw[k], scored.p[k], scored.low[k], scored.ev[k], scored.ev_low[k], "m")
+            score = Score(scored.raw[k], scored.p[k], scored.low[k], scored.ev[k], scored.ev_low[k], "m",
+                          margin_pct=scored.margin[k])
             refusal = None if scored.admitted[k] else "cost_r 1 > max_cost_r 0.15"
             assert judge(refusal, True, score, Policy(rule.use_ev, rule.limit, "global")).passed == passes
+
+
+@pytest.mark.covers("I5", "D17")
+def test_ev_counts_for_no_more_than_it_brought_and_a_baseline_is_asked_the_same_margin(good: Outcome) -> None:
+    assert good.fitted is not None
+    s = planted()
+    own, every = good.fitted, np.ones(len(s), np.bool_)
+    claimed = ev.expected_pct({TARGETS: own.payoffs}, s, own.calibrator.apply(own.model.score(s.x)))
+    for slope, level in ((1.0, own.realised.middle), (0.0, -0.2)):
+        held = replace(own, realised=replace(own.realised, slope=slope, level=level, cov=(0.0, 0.0, 0.0)))
+        found = figures.score(held, None, s, every)
+        brought = (level + slope * (claimed / s.risk_pct + s.cost_r - own.realised.middle) - s.cost_r) * s.risk_pct
+        assert found.ev == pytest.approx(np.minimum(claimed, brought)) and np.all(found.ev_low <= found.ev + 1e-9)
+    assert not found.gated(Rule(True, 0.0)).any(), "claims that bring nothing pass nothing"
+    base = replace(found, base={"geometry": found.p}, base_ev={"geometry": found.margin - 1e-9})
+    assert not base.taken_by("geometry", Rule(True, 0.0)).any()
+    assert replace(base, base_ev={"geometry": found.margin}).taken_by("geometry", Rule(True, 0.0)).all()
+
+
+@pytest.mark.covers("I5")
+def test_the_null_of_joined_parts_doubts_each_calibrator_by_itself() -> None:
+    sure = Calibrator("sigmoid", "identity", 500, 1.0, 0.0)
+    unsure = replace(sure, cov=(0.0, 0.0, 0.25))
+    raw, s = np.linspace(-1.0, 1.0, 400), noise(800)
+    parts = [replace(said(c.apply(raw), s.take(np.arange(k, k + 400))), raw=raw, calibrators=(c,),
+                     by=np.zeros(400, np.int64)) for k, c in ((0, sure), (400, unsure))]
+    both = figures.joined(parts)
+    drawn = both.truths(np.random.default_rng(1))
+    assert np.array_equal(drawn[:400], both.p[:400]) and np.abs(drawn[400:] - both.p[400:]).min() > 0.01
+    some = both.take(np.arange(800) % 2 == 0)
+    assert np.array_equal(some.truths(np.random.default_rng(1)), drawn[::2])
+    strict, fair = (figures.probability(part.p, part) for part in parts)
+    assert strict["ece_fair95"] == pytest.approx(strict["ece_null95"], rel=0.2)
+    assert fair["ece_fair95"] > 1.5 * fair["ece_null95"], "a calibrator in doubt forgives more"
+    plain = said(np.full(400, 0.5), noise(400))
+    assert np.array_equal(plain.truths(np.random.default_rng(1)), plain.p), "without one: claims that are right"
 
 
 def test_trades_figures_equal_plain_arithmetic() -> None:
@@ -441,7 +485,7 @@ def test_weekly_results_count_weeks_without_a_trade_as_zero() -> None:
 def test_no_interval_is_given_on_fewer_than_five_weeks() -> None:
     s = noise(400)
     assert np.isnan(figures.interval(s.r[:8], np.arange(8) * makers.DAY).low)
-    assert not np.isnan(figures.interval(s.r[:8], np.arange(8) * 7 * makers.DAY).low)
+    assert not np.isnan(figures.interval(s.r[:40], np.arange(40) // 5 * 7 * makers.DAY).low)
 
 
 def test_plain_holds_no_number_that_json_cannot(good: Outcome) -> None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from core.engine import calibrate, handback, handin, jobs, promotion, training, tuning, weekly
+from core.engine import calibrate, figures, handback, handin, jobs, promotion, training, tuning, weekly
 from core.engine.context import Context
 from core.engine.handback import Window
 from core.engine.promotion import Order
@@ -85,7 +86,7 @@ def test_training_calibration_and_tuning_are_due_each_week_in_utc_as_configured(
                     weekly_calibrate=replace(auto.weekly_calibrate, enable=False))
     plans.cfg = replace(plans.cfg, auto=moved)
     assert set(due(plans, "weekly_tune")) == {"Wed 22:45"}
-    assert [job.name for job in weekly.table(plans, lambda: False)] == ["weekly_train", "weekly_tune"]
+    assert [job.name for job in weekly.table(plans, lambda: False)] == ["weekly_train", "weekly_tune", "weekly_missed"]
 
 
 @pytest.mark.covers("D11", "rule 34")
@@ -103,6 +104,46 @@ def test_the_command_is_the_users_door_on_this_file_at_low_priority(plans: Conte
         assert line[0] == sys.executable and Path(line[1]).name == door and Path(line[1]).is_file()
         own = ["--config", str(tmp_path / "c.yaml"), "--db", str(plans.db.path)]
         assert line[2:] == [*own, "--json", "--low-priority"]
+
+
+# What the machine slept through
+
+
+def slept(ctx: Context, now: int, ended: Ended | None = None) -> list[str]:
+    """The hourly question at `now`, of a file made a month ago: which runs it made up for."""
+    done: list[str] = []
+
+    def spawn(line: Sequence[str], stopping: weekly.Stopping) -> Ended:
+        done.append(Path(line[1]).name)
+        return ended or Ended(0, {"samples": 1}, "")
+
+    ctx.clock.set(now)  # type: ignore[attr-defined]
+    with ctx.db.write() as con:
+        con.execute("UPDATE configs SET first_ts = ?", (SUNDAY - 30 * DAY,))
+    table = weekly.table(ctx, lambda: False, spawn=spawn)
+    (late,) = [job for job in table if job.name == weekly.MISSED]
+    jobs.run(ctx, late, now)
+    return done
+
+
+@pytest.mark.covers("D11")
+def test_a_run_that_the_machine_slept_through_is_made_up_for_once_and_in_order(plans: Context) -> None:
+    doors = ["train_meta.py", "calibrate_meta.py", "tune_thresholds.py"]
+    assert slept(plans, SUNDAY + 2 * DAY) == doors
+    assert slept(plans, SUNDAY + 2 * DAY + HOUR) == [], "once"
+    assert slept(plans, SUNDAY + 7 * DAY + 2 * HOUR) == [], "the next ones are not due yet"
+    assert slept(plans, SUNDAY + 7 * DAY + 4 * HOUR + 20 * 60_000) == doors[:2], "only what is overdue"
+    states = plans.db.con.execute("SELECT job, state FROM job_runs WHERE job LIKE 'weekly_%' ORDER BY id").fetchall()
+    assert ("weekly_train", "ok") in states and ("weekly_missed", "ok") in states
+
+
+def test_a_failed_run_waits_for_its_next_time_and_a_new_file_has_missed_nothing(plans: Context) -> None:
+    with plans.db.write() as con:
+        con.execute("UPDATE configs SET first_ts = ?", (SUNDAY + DAY,))
+    table = weekly.table(plans, lambda: False, spawn=spawned(Ended(0, {}, "")))
+    assert weekly.make_up(plans, table[:3], SUNDAY + 2 * DAY) == 0
+    assert len(slept(plans, SUNDAY + 2 * DAY, Ended(1, {"error": "no"}, ""))) == 3
+    assert slept(plans, SUNDAY + 3 * DAY) == []
 
 
 # How a child ends
@@ -327,6 +368,7 @@ def test_a_better_calibrator_governs_with_the_same_boosters(judged: Context, mon
     for name in (TARGETS, TRAILED):
         assert after.families[name].model.blobs() == before.families[name].model.blobs()
         assert after.families[name].calibrator != before.families[name].calibrator
+        assert after.families[name].realised != before.families[name].realised
         assert after.card["families"][name]["calibrated_after"] == before.id
 
 
@@ -384,6 +426,32 @@ def test_tuned_thresholds_enter_the_history(judged: Context, monkeypatch: pytest
     handin.work_off(judged, judged.clock.now())
     (entry,) = models.history(judged.db.con, models.THRESHOLDS)
     assert entry.table == table and entry.who == "tune"
+
+
+def test_a_tuning_that_keeps_nothing_leaves_what_governs(judged: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, kept in ((0.05, True), (-0.4, False)):
+        monkeypatch.setattr(tuning.thresholds, "tune", lambda rows, goal, value=value: tuned(value))
+        done = tuning.run(judged, ALL, mode="ev")
+        assert done.better is kept
+        judged.clock.set(judged.clock.now() + HOUR)  # type: ignore[attr-defined]
+        handin.work_off(judged, judged.clock.now())
+    (entry,) = models.history(judged.db.con, models.THRESHOLDS)
+    assert entry.table == {"BTC/USDT:USDT": {"15m": {"min_ev_pct": 0.05}}}
+    assert "the thresholds in force stay" in messages(judged)
+
+
+@pytest.mark.covers("D17")
+def test_thresholds_are_tuned_on_ev_less_the_margin_that_the_gate_asks_beyond_them(judged: Context) -> None:
+    champion, data = handback.champion(judged), handback.read(judged, ALL)
+    assert champion is not None
+    rows = tuning.graded(data, champion, "ev")
+    seen = data.admitted & np.isin(data.samples.t0, rows.t0) & (data.samples.family == TARGETS)
+    part = data.samples.take(seen)
+    said = figures.score(champion.families[TARGETS], None, figures.with_columns(part, champion.columns),
+                         np.ones(len(part), np.bool_))
+    own = np.isin(rows.t0, part.t0)
+    assert set(np.round(said.ev - said.margin, 9)) <= set(np.round(rows.value[own], 9))
+    assert not set(np.round(said.ev, 9)) <= set(np.round(rows.value[own], 9))
 
 
 # The trial log over several weeks

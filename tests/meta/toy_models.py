@@ -14,6 +14,7 @@ from core.meta.artifact import Family
 from core.meta.calibration import fit_calibrator
 from core.meta.ev import ALL, Payoffs
 from core.meta.model import ModelParams, fit
+from core.meta.realised import Realised
 from core.meta.registry import Folder
 from core.meta.samples import TARGETS, TRAILED
 from core.signals.features import NAMES
@@ -33,6 +34,9 @@ def rows(n: int, seed: int) -> Floats:
     return x
 
 
+AS_CLAIMED = Realised(5000, 50, 0.0, 0.0, 1.0, (0.0, 0.0, 0.0))  # every claim arrived
+
+
 @cache
 def family(name: str, seed: int = 1, names: tuple[str, ...] = NAMES, win_r: float = 1.2) -> Family:
     """One family whose first feature tells a little."""
@@ -42,7 +46,7 @@ def family(name: str, seed: int = 1, names: tuple[str, ...] = NAMES, win_r: floa
     y = wins if PARAMS[name].target == "win" else wins * 2.0 - 1.0
     made = fit(x[:250, columns], y[:250], None, names, PARAMS[name], seed)
     calibrator = fit_calibrator(made.score(x[250:, columns]), wins[250:], link=made.link)
-    return Family(made, calibrator, {ALL: Payoffs(win_r, 1.0, 200, 200)})
+    return Family(made, calibrator, {ALL: Payoffs(win_r, 1.0, 200, 200)}, AS_CLAIMED)
 
 
 def card(families: Mapping[str, Any], **more: Any) -> dict[str, Any]:

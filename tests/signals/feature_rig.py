@@ -28,12 +28,12 @@ def joined(bars: Bars, tf: int) -> Bars:
 
 
 def frames_of(bars: Bars, btc: Bars | None, seed: int = 0, atr_period: int = 14) -> Frames:
-    """Frames with the higher timeframe built from `bars`, and made-up funding and open interest."""
+    """Frames with the higher timeframe built from `bars`, and made-up funding."""
     rng, lo, hi = np.random.default_rng(seed), int(bars.ts[0]), int(bars.ts[-1])
-    settled, sampled = np.arange(lo // DAY * DAY, hi + DAY, 8 * HOUR), np.arange(lo // DAY * DAY, hi + DAY, HOUR // 4)
+    settled = np.arange(lo // DAY * DAY, hi + DAY, 8 * HOUR)
     higher = HIGHER[bars.tf]
     return Frames(bars, {higher: joined(bars, higher)}, btc, (settled, rng.normal(0.0, 1e-4, len(settled))),
-                  (sampled, rng.lognormal(10.0, 0.05, len(sampled))), atr_period)
+                  atr_period)
 
 
 def market(seed: int, n: int = 2600, holes: float = 0.0) -> Frames:
@@ -71,7 +71,7 @@ def seen_at(frames: Frames, now: int, *, windows: bool = False) -> Frames:
 
     return Frames(bars(frames.bars, reach.bars), {tf: bars(b, reach.higher[tf]) for tf, b in frames.higher.items()},
                   None if frames.btc is None else bars(frames.btc, reach.btc), series(frames.funding, reach.funding),
-                  series(frames.open_interest, reach.open_interest), frames.atr_period, frames.start, frames.btc_start)
+                  frames.atr_period, frames.start, frames.btc_start)
 
 
 def scrambled(frames: Frames, now: int, seed: int) -> Frames:
@@ -88,7 +88,7 @@ def scrambled(frames: Frames, now: int, seed: int) -> Frames:
 
     return Frames(bars(frames.bars), {tf: bars(b) for tf, b in frames.higher.items()},
                   None if frames.btc is None else bars(frames.btc), series(frames.funding),
-                  series(frames.open_interest), frames.atr_period, frames.start, frames.btc_start)
+                  frames.atr_period, frames.start, frames.btc_start)
 
 
 def leaks(frames: Frames, instants: Sequence[PlanFacts], others: Sequence[PlanFacts], make: Table = table) -> list[str]:

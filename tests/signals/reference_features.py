@@ -97,7 +97,7 @@ def features(row: PlanFacts, frames: Frames) -> dict[str, float]:
         "higher_ema50": side * higher.above_ema(50), "higher_adx": higher.adx(),
         "higher_return_12": side * higher.moved(12),
         "btc_ema50": side * btc.above_ema(50), "btc_return_12": side * btc.moved(12), "btc_atr_rank": btc.atr_rank(),
-        **_funding(frames, now, side), "open_interest_pct": _open_interest(frames, now),
+        **_funding(frames, now, side),
         "hour": (now % DAY) / HOUR, "weekday": float((now // DAY + 3) % 7),
         "setup": {"fibo_avwap": 0.0, "donchian": 1.0, "compression": 2.0}.get(row.setup, NAN),
         "timeframe": float(["1m", "5m", "15m", "1h", "4h", "1d"].index(row.timeframe)),
@@ -163,14 +163,3 @@ def _funding(frames: Frames, now: int, side: int) -> dict[str, float]:
     before = [rate for ts, rate in known if now - 2 * DAY < ts + HOUR <= now - DAY]
     return {"funding_pct": side * 100.0 * day[-1] if day else NAN,
             "funding_day_pct": side * 100.0 * math.fsum(day) if day and before else NAN}
-
-
-def _open_interest(frames: Frames, now: int) -> float:
-    if frames.open_interest is None:
-        return NAN
-    points = [(int(ts), float(x)) for ts, x in zip(*frames.open_interest, strict=True)]
-    levels = []
-    for at in (now - HOUR, now - HOUR - DAY):
-        fresh = [x for ts, x in points if at - 4 * HOUR < ts <= at]
-        levels.append(fresh[-1] if fresh else NAN)
-    return 100.0 * (levels[0] / levels[1] - 1.0)

@@ -93,7 +93,7 @@ HIGHER_NAMES = ["higher_adx", "higher_ema50", "higher_return_12"]
 @pytest.mark.parametrize(("module", "name", "flaw", "caught"), [
     (trend, "as_of", opened, HIGHER_NAMES),
     (market, "as_of", one_ahead, ["btc_atr_rank", "btc_ema50", "btc_return_12"]),
-    (market, "PUBLISHED", -8 * HOUR, ["funding_day_pct", "funding_pct", "open_interest_pct"]),
+    (market, "PUBLISHED", -8 * HOUR, ["funding_day_pct", "funding_pct"]),
 ])
 def test_a_planted_leak_is_caught_and_named(monkeypatch: pytest.MonkeyPatch, module: object, name: str, flaw: object,
                                             caught: list[str]) -> None:
@@ -176,18 +176,19 @@ def test_a_funding_rate_is_known_an_hour_after_its_settlement() -> None:
         assert math.isnan(stale["funding_pct"]) and math.isnan(stale["funding_day_pct"])
 
 
-@pytest.mark.covers("I2")
-def test_open_interest_changes_over_the_day_that_is_published() -> None:
-    frames = rig.market(24)
-    row = at(frames, HOURS + 170 * HOUR)
-    edge = row.decided_ts - HOUR
-    times, values = np.array([edge - DAY, edge, edge + 1]), np.array([100.0, 125.0, 999.0])
-    assert one(replace(frames, open_interest=(times, values)), row)["open_interest_pct"] == 25.0
-    for stale in (0, 1):
-        old = times.copy()
-        old[stale] -= 4 * HOUR
-        assert math.isnan(one(replace(frames, open_interest=(old[:2], values[:2])), row)["open_interest_pct"])
-    assert math.isnan(one(replace(frames, open_interest=None), row)["open_interest_pct"])
+@pytest.mark.covers("I1")
+def test_a_decision_made_before_a_frame_was_whole_does_not_see_it() -> None:
+    frames, rows = market_rows(25, 0.0, 30)
+    until = rows[15].decided_ts
+    span = (rows[5].decided_ts, until)
+    for unseen, names in (("higher_unseen", HIGHER_NAMES), ("btc_unseen", [n for n in NAMES if n.startswith("btc_")])):
+        plain, found = table(rows, frames, PLAIN), table(rows, replace(frames, **{unseen: span}), PLAIN)
+        inside = np.array([span[0] <= r.decided_ts < until for r in rows])
+        assert 0 < inside.sum() < len(rows)
+        for name in NAMES:
+            hidden = inside & (name in names)
+            assert np.isnan(column(found, name)[hidden]).all()
+            assert same(column(found, name)[~hidden], column(plain, name)[~hidden])
 
 
 # -- the same values however they are asked for -----------------------------------------------------
@@ -207,7 +208,7 @@ def test_a_live_window_gives_the_bits_of_full_history(seed: int, holes: float) -
 def test_a_window_too_short_is_caught() -> None:
     # planted flaw, at its worst place: the last bar of a block needs all of the block before
     frames, ranks = rig.market(31), []
-    assert needs(TF) == (555, {HOUR: 256}, 555, 49 * HOUR, 29 * HOUR)
+    assert needs(TF) == (555, {HOUR: 256}, 555, 49 * HOUR)
 
     def adx_and_rank(i: int, count: int) -> tuple[float, float]:
         found = one(replace(frames, bars=frames.bars.cut(i + 1 - count, i + 1)), at(frames, int(frames.bars.ts[i])))
@@ -360,10 +361,9 @@ def test_the_unit_of_price_and_volume_does_not_matter() -> None:
     def scaled(b: Bars) -> Bars:
         return Bars(b.tf, b.ts, b.open * 64, b.high * 64, b.low * 64, b.close * 64, b.volume / 1024, b.minutes)
 
-    assert frames.btc is not None and frames.open_interest is not None
+    assert frames.btc is not None
     other = replace(frames, bars=scaled(frames.bars), btc=scaled(frames.btc),
-                    higher={tf: scaled(b) for tf, b in frames.higher.items()},
-                    open_interest=(frames.open_interest[0], frames.open_interest[1] * 8))
+                    higher={tf: scaled(b) for tf, b in frames.higher.items()})
     scaled_rows = [r._replace(**{n: None if getattr(r, n) is None else getattr(r, n) * 64
                                  for n in ("entry", "sl", "tp1", "tp2", "avwap")}) for r in rows]
     assert same(table(rows, frames, PLAIN), table(scaled_rows, other, PLAIN))
@@ -373,7 +373,7 @@ def test_a_market_that_does_not_move_or_trade_gives_unknowns_and_nothing_infinit
     n = 1400
     still = np.full(n, 100.0)
     bars = Bars(TF, EPOCH + TF * np.arange(n), still, still, still, still, np.zeros(n), np.full(n, 5))
-    frames = replace(rig.frames_of(bars, bars), open_interest=(np.array([EPOCH]), np.zeros(1)))
+    frames = rig.frames_of(bars, bars)
     found = one(frames, at(frames, int(bars.ts[-2]), sl=100.0))
     assert not any(math.isinf(value) for value in found.values())
     assert {n for n in ("body", "return_3", "volume_20", "rr1", "stop_atr", "ema50") if math.isnan(found[n])} == {
@@ -409,7 +409,7 @@ def test_facts_are_fields_of_a_candidate() -> None:
 def test_every_feature_says_what_it_is_and_no_name_comes_twice() -> None:
     parts = (features.shape, features.trend, features.plan, features.market, features.hours)
     assert sum(len(part.FEATURES) for part in parts) == len(NAMES) == len(FEATURES)
-    assert all(FEATURES.values()) and len(NAMES) == 47
+    assert all(FEATURES.values()) and len(NAMES) == 46
 
 
 def test_version_grows_with_any_change_of_order_or_values() -> None:
@@ -417,4 +417,4 @@ def test_version_grows_with_any_change_of_order_or_values() -> None:
     frames, rows = market_rows(51, 0.05, 30)
     text = [",".join(NAMES), *(" ".join(f"{x:.6g}" for x in values) for values in table(rows, frames, PLAIN).tolist())]
     print_ = hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
-    assert (features.VERSION, print_) == (1, "0551c97693d95e90")
+    assert (features.VERSION, print_) == (2, "49fd15c2d7db76fc")

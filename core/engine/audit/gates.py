@@ -61,10 +61,11 @@ def calibration_row(found: Sequence[HeldOut]) -> Row:
     for t in found:
         s = t.scored
         y = s.samples.win.astype(np.float64)
-        error, null = metrics.ece(s.p, y), metrics.null_ece(s.p)
+        error, null, fair = metrics.ece(s.p, y), metrics.null_ece(s.p), metrics.null_ece(s.p, truths=s.truths)
         held &= error <= null
-        told.append(f"{t.family}: {error:.3f} against {null:.3f} (claimed {s.p.mean():.1%}, observed {y.mean():.1%})")
-        detail[t.family] = {"ece": error, "null_p95": null,
+        told.append(f"{t.family}: {error:.3f} against {null:.3f} (claimed {s.p.mean():.1%}, observed {y.mean():.1%}, "
+                    f"{fair:.3f} is what calibrators fitted on as few rows give)")
+        detail[t.family] = {"ece": error, "null_p95": null, "null_p95_with_fit": fair,
                             "reliability": [b._asdict() for b in metrics.reliability(s.p, y)]}
     return Row(9, NAMES[9], "; ".join(told), BAR[9], held, detail=detail)
 

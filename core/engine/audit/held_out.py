@@ -104,4 +104,4 @@ def gates(s: Scored, rule: Rule, threshold: float) -> dict[str, Flags]:
 
 
 def _named(rule: Rule) -> str:
-    return f"{'EV' if rule.use_ev else 'p'} >= {rule.limit:g}{' %' if rule.use_ev else ''}"
+    return f"EV >= {rule.limit:g} % + {ev.MARGIN_R:g} R" if rule.use_ev else f"p >= {rule.limit:g}"

@@ -24,7 +24,7 @@ from core.signals.features.trend import HIGHER
 from core.signals.features.view import ANCHORED, RANKED
 from core.signals.indicators import Indicators
 from core.signals.kernels import PLAIN, Kernels
-from core.timeframe import DAY, HOUR, MINUTE
+from core.timeframe import DAY, MINUTE
 
 Table = Callable[[Sequence[PlanFacts], Frames, Kernels], Floats]
 
@@ -59,7 +59,7 @@ class Checked:
 
 
 class Stage:
-    """A generated pair of markets with funding and open interest, and the plans of its whole history."""
+    """A generated pair of markets with funding, and the plans of its whole history."""
 
     def __init__(self, seed: int, used: Rules, days: int = DAYS) -> None:
         market, end = GeneratedMarket((OWN, BTC), seed, days=days), START + days * DAY
@@ -67,9 +67,6 @@ class Stage:
         self.minutes, self.btc = (market.candles(s, START, end) for s in (OWN, BTC))
         settled = market.funding(OWN, START, end)
         self.funding: Series = (np.array([ts for ts, _ in settled]), np.array([rate for _, rate in settled]))
-        sampled = np.arange(START, end, HOUR // 4)
-        level = np.exp(10.0 + np.cumsum(np.random.default_rng(seed).normal(0.0, 0.01, len(sampled))))
-        self.open_interest: Series = sampled, level
 
     @cached_property
     def plans(self) -> Plans:
@@ -84,13 +81,13 @@ class Stage:
     @cached_property
     def frames(self) -> Frames:
         """The frames of the whole history, as a training reads them."""
-        return self.frames_of(self.minutes, self.btc, self.funding, self.open_interest)
+        return self.frames_of(self.minutes, self.btc, self.funding)
 
-    def frames_of(self, own: Bars, btc: Bars, funding: Series, open_interest: Series) -> Frames:
+    def frames_of(self, own: Bars, btc: Bars, funding: Series) -> Frames:
         """Frames built from minutes; the bars of all timeframes may end with one in progress."""
         higher = HIGHER[TF]
         return Frames(markets.joined(own, TF), {higher: markets.joined(own, higher)}, markets.joined(btc, TF),
-                      funding, open_interest, self.used.common.atr_period, START, START)
+                      funding, self.used.common.atr_period, START, START)
 
     def candidates(self, count: int) -> list[int]:
         """Numbers of plans spread evenly over what is warm and has a day to come."""
@@ -141,8 +138,7 @@ def _decision(stage: Stage, ts: int, found: Checked) -> None:
 def _seen(stage: Stage, now: int) -> Frames:
     # What a daemon has at `now`, from the minutes it reads; the bar in progress of the higher timeframe included.
     own = _window(stage.minutes, now, max(RANKED * TF, ANCHORED * HIGHER[TF]) + HIGHER[TF])
-    made = stage.frames_of(own, _window(stage.btc, now, (RANKED + 1) * TF), _published(stage.funding, now),
-                           _published(stage.open_interest, now))
+    made = stage.frames_of(own, _window(stage.btc, now, (RANKED + 1) * TF), _published(stage.funding, now))
     return replace(made, bars=made.bars.cut(max(0, len(made.bars) - RANKED), len(made.bars)))
 
 
@@ -235,7 +231,7 @@ def _signal(stage: Stage, used: Rules, noisy: Bars, ts: int, found: Checked) -> 
 
 def _noisy(stage: Stage, now: int, seed: int) -> Frames:
     return stage.frames_of(_noise(stage.minutes, now, seed), _noise(stage.btc, now, seed + 1),
-                           _other(stage.funding, now, seed), _other(stage.open_interest, now, seed))
+                           _other(stage.funding, now, seed))
 
 
 def _noise(minutes: Bars, now: int, seed: int) -> Bars:

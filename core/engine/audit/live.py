@@ -1,8 +1,10 @@
 """What the file says of itself: looks at sealed rows, hashes, the code; and live decisions held against a recount."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +13,11 @@ import core
 from core.engine import figures
 from core.engine.audit.record import Row, signed, unmeasured
 from core.engine.context import Context
+from core.engine.handback import SEALED
 from core.engine.reconcile import ReconcileResult, reconcile
 from core.meta import drift
 from core.store import models, reports
+from core.store.db import Database
 from core.store.models import META, Registered, Trial
 
 Reconcile = Callable[..., ReconcileResult]
@@ -21,7 +25,7 @@ Reconcile = Callable[..., ReconcileResult]
 LEAST = 100  # closed live trades
 MADE = "sealed looks, data, code, seed"
 LIVE = "live against recount: rows, fills, calibration"
-MADE_BAR = "all shown; no model without a logged look at its sealed rows"
+MADE_BAR = "all shown; each look at sealed rows is logged once, with the hash of the rows"
 LIVE_BAR = f"shown from {LEAST} closed live trades on; no row differs"
 
 
@@ -61,27 +65,69 @@ def _commit(git: Path) -> str:
     return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "unknown")
 
 
-def made_row(looks: int, known: Sequence[Registered], data: Mapping[str, Any] | None, made: Code, seed: int) -> Row:
-    """Row 13. looks: at sealed rows, from the trial log. known: registered models. data: `Dataset.describe`."""
+class Looks(NamedTuple):
+    """Looks at sealed rows.
+
+    logged: in the trial log. made: those that the trainings of the registered models tell of. unlogged, extra:
+    made but not logged, and the other way round. unnamed: logged without the hash of the rows.
+    """
+
+    logged: int
+    made: int
+    unlogged: int
+    extra: int
+    unnamed: int
+
+    @property
+    def faults(self) -> str:
+        """What is wrong, in words; empty where each look is logged once, with its hash."""
+        named = {"WITHOUT A LINE IN THE LOG": self.unlogged, "LOGGED BUT NOT MADE": self.extra,
+                 "WITHOUT THE HASH OF THE ROWS": self.unnamed}
+        return "".join(f"; {n} {what}" for what, n in named.items() if n)
+
+
+def looks(log: Sequence[Trial], cards: Sequence[Mapping[str, Any]]) -> Looks:
+    """Hold the trial log against what the trainings say they did. cards: each may hold `trials`."""
+    logged = Counter(_look(trial.params) for trial in log if trial.kind == SEALED)
+    made = Counter(_look(row["params"]) for card in cards for row in card.get("trials", ()) if row["kind"] == SEALED)
+    unnamed = sum(n for look, n in logged.items() if len(look[-1]) != 64)
+    return Looks(logged.total(), made.total(), (made - logged).total(), (logged - made).total(), unnamed)
+
+
+def _look(params: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(params.get(name, "")) for name in ("family", "from", "to", "rows"))
+
+
+def rehearsed(trials: Sequence[Trial]) -> Looks:
+    """Log the trials of a training in a file of its own, as the daemon would, and hold them against that log."""
+    with TemporaryDirectory() as folder:
+        db = Database(Path(folder) / "looks.db")
+        try:
+            with db.write() as con:
+                models.add_trials(con, 0, trials)
+            return looks(models.trials(db.con), [{"trials": [trial._asdict() for trial in trials]}])
+        finally:
+            db.close()
+
+
+def made_row(found: Looks, known: Sequence[Registered], data: Mapping[str, Any] | None, made: Code, seed: int,
+             own: Looks) -> Row:
+    """Row 13. found: looks in the file; own: of the training of row 7. known: registered models. data:
+    `Dataset.describe`."""
     if data is None:
         return unmeasured(13, MADE, MADE_BAR, f"no data, code {made}, seed {seed}")
-    unlogged = bool(known) and looks == 0
     hashes = [str(m.card.get("data", {}).get("hash", ""))[:12] for m in known]
-    value = (f"{looks:,} looks at sealed rows by {len(known)} registered models (data {', '.join(hashes) or 'none'}); "
-             f"data now {data['samples']:,} samples, SHA-256 {str(data['sha256'])[:12]}; code {made}; seed {seed}")
+    value = (f"{found.logged:,} looks at sealed rows logged, {found.made:,} made by {len(known)} registered models "
+             f"(data {', '.join(hashes) or 'none'}){found.faults}; the training of row 7: {own.logged} logged, "
+             f"{own.made} made{own.faults}; data now {data['samples']:,} samples, SHA-256 {str(data['sha256'])[:12]}; "
+             f"code {made}; seed {seed}")
     shown = all(hashes) and bool(data["sha256"]) and bool(made.sha256)
-    why = "; MODELS WITHOUT A LOGGED LOOK" if unlogged else ""
-    return Row(13, MADE, value + why, MADE_BAR, shown and not unlogged,
-               detail={"looks": looks, "models": [m.id for m in known], "data": dict(data), "commit": made.commit,
-                       "sources": made.sha256, "seed": seed})
+    return Row(13, MADE, value, MADE_BAR, shown and not found.faults and not own.faults and own.made > 0,
+               detail={"looks": found._asdict(), "rehearsed": own._asdict(), "models": [m.id for m in known],
+                       "data": dict(data), "commit": made.commit, "sources": made.sha256, "seed": seed})
 
 
-def looks(log: Sequence[Trial]) -> int:
-    """How often sealed rows were looked at."""
-    return sum(trial.kind == "sealed" for trial in log)
-
-
-def of_file(ctx: Context) -> tuple[int, list[Registered], dict[str, str]]:
+def of_file(ctx: Context) -> tuple[Looks, list[Registered], dict[str, str]]:
     """Looks, registered models, and the evidence that the governing one claims by family; nothing in an old file."""
     with ctx.db.lock:
         history = models.history(ctx.db.con, META)
@@ -90,7 +136,8 @@ def of_file(ctx: Context) -> tuple[int, list[Registered], dict[str, str]]:
     governing = history[-1].model if history else None
     cards = [m.card for m in known if m.id == governing]
     told = cards[-1].get("families", {}) if cards else {}
-    return looks(log), known, {name: str(f.get("evidence", {}).get("label", "")) for name, f in told.items()}
+    return (looks(log, [m.card for m in known]), known,
+            {name: str(f.get("evidence", {}).get("label", "")) for name, f in told.items()})
 
 
 def live_row(ctx: Context, again: Reconcile = reconcile) -> Row:

@@ -123,7 +123,7 @@ def samples(plans: Plans, used: Rules, around: Frames | None = None) -> tuple[Sa
     """
     ended, tf = results(plans, used), plans.bars.tf
     found = [row[0] for row in ended]
-    made = around or Frames(plans.bars, {HIGHER[tf]: joined(plans.minutes, HIGHER[tf])}, None, None, None,
+    made = around or Frames(plans.bars, {HIGHER[tf]: joined(plans.minutes, HIGHER[tf])}, None, None,
                             used.common.atr_period)
     x = table(frames.facts(found), made, compiled.kernels())
     risk = np.array([abs(c.entry - c.sl) for c in found])

@@ -33,7 +33,16 @@ class Judged:
 
     def gated(self) -> Interval:
         """Mean net R of what the gate let through, with its 95 % interval by week."""
-        mask = self.scored.gated(GATE)
+        return self._interval(self.scored.gated(GATE))
+
+    def best(self, share: float) -> Interval:
+        """The same of the admitted rows with the highest p: what the ranking alone would claim."""
+        s = self.scored
+        if not s.admitted.any():
+            return Interval(np.nan, np.nan, np.nan)
+        return self._interval(s.admitted & (s.p >= np.quantile(s.p[s.admitted], 1.0 - share)))
+
+    def _interval(self, mask: Flags) -> Interval:
         return figures.interval(self.scored.samples.r[mask], self.scored.samples.t0[mask])
 
     def objections(self) -> list[str]:

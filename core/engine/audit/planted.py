@@ -7,7 +7,7 @@ that the luck of the draw plays no part.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,8 @@ def recovery(score: Floats, p: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Recovery of one form at n rows: its mean over the repeats, the worst, calibration error and its null's p95."""
+    """Recovery of one form at n rows: its mean over the repeats and the worst; calibration error, its null's p95
+    for claims that are right, and that for claims of a calibrator fitted on as few rows."""
 
     form: str
     n: int
@@ -123,6 +124,7 @@ class Found:
     worst: float
     ece: float
     ece_null95: float
+    ece_fair95: float
 
 
 def pool(seed: int, count: int, used: Rules) -> Samples:
@@ -142,9 +144,10 @@ def measure(rows: Samples, form: str, n: int, repeats: int, seed: int, judge: Ju
         made = judge(drawn(part, p, 31 * seed + k), np.ones(len(part), np.bool_), seed + k, slices)
         scored = made.scored
         shares.append(recovery(scored.p, p[made.fold.test]))
-        gaps.append((metrics.ece(scored.p, scored.samples.win.astype(np.float64)), metrics.null_ece(scored.p)))
-    error, null = np.mean(gaps, axis=0)
-    return Found(form, n, float(np.mean(shares)), float(np.min(shares)), float(error), float(null))
+        gaps.append((metrics.ece(scored.p, scored.samples.win.astype(np.float64)), metrics.null_ece(scored.p),
+                     metrics.null_ece(scored.p, truths=scored.truths)))
+    error, null, fair = np.mean(gaps, axis=0)
+    return Found(form, n, float(np.mean(shares)), float(np.min(shares)), float(error), float(null), float(fair))
 
 
 def _slices(n: int) -> Slices:
@@ -175,12 +178,12 @@ def row(found: Sequence[Found], promoted: Outcome) -> Row:
 
 
 def _plain(f: Found) -> dict[str, Any]:
-    return {"form": f.form, "n": f.n, "mean": f.mean, "worst": f.worst, "ece": f.ece, "ece_null95": f.ece_null95}
+    return asdict(f)
 
 
 def rows(seed: int, size: Size, used: Rules, progress: Callable[[], None] = lambda: None,
-         judge: Judge = pipeline.judge) -> list[Row]:
-    """Row 7."""
+         judge: Judge = pipeline.judge) -> tuple[list[Row], Outcome]:
+    """Row 7, and the training behind it."""
     largest = max(n for sizes in size.planted.values() for n in sizes)
     made = pool(3000 * seed, int(SPARE * sum(_slices(largest))), used)
     found = []
@@ -188,4 +191,5 @@ def rows(seed: int, size: Size, used: Rules, progress: Callable[[], None] = lamb
         for n in sizes:
             found.append(measure(made, form, n, size.repeats, seed, judge))
             progress()
-    return [row(found, promotion(made, seed))]
+    outcome = promotion(made, seed)
+    return [row(found, outcome)], outcome

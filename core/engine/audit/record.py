@@ -1,11 +1,17 @@
 """What the audit found: rows with a value, a bar and an answer, and what they were made with."""
 
+import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from core.errors import ArtifactError
+
 INSUFFICIENT = "insufficient"
+KEPT = "audit.json"  # in app.data_dir: the newest scorecard, for the dashboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,23 @@ class Scorecard:
         rows = [{"number": r.number, "name": r.name, "value": r.value, "bar": r.bar, "passed": r.passed,
                  "reason": r.reason, "detail": dict(r.detail)} for r in self.rows]
         return {"verdict": self.verdict, "passed": self.passed, "rows": rows, **self.made_with}
+
+
+def keep(folder: Path, plain: Mapping[str, Any]) -> Path:
+    """Leave a scorecard (JSON values) where the dashboard finds it, whole or not at all. Raises ArtifactError."""
+    path, part = folder / KEPT, folder / f".{KEPT}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(plain, file, indent=1, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be written: {error.strerror or error}. See to the disk") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
 def unmeasured(number: int, name: str, bar: str, reason: str) -> Row:

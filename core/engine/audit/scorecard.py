@@ -27,14 +27,16 @@ def run(cfg: Config, ctx: Context | None, size: Size, seed: int, progress: Progr
     rows = [*leaks.rows(stage, size), canaries.row(canaries.planted(stage, 40, seed))]
     step()
     rows += nulls.rows(seed, size, used, step)
-    rows += planted.rows(seed, size, used, step)
-    made = live.code()
-    rows += on_data(ctx, size, seed, made, step) if ctx else without_data("no database", made, seed)
+    seventh, outcome = planted.rows(seed, size, used, step)
+    made, own = live.code(), live.rehearsed(outcome.trials)
+    rows += seventh
+    rows += on_data(ctx, size, seed, made, own, step) if ctx else without_data("no database", made, seed, own)
     step.done()
     told = f"{ctx.db.path.name}{f' ({ctx.label})' if ctx.label else ''}" if ctx else "no database was given"
     return Scorecard(tuple(sorted(rows, key=lambda r: r.number)),
                      {"size": size.name, "seed": seed, "code": str(made), "commit": made.commit,
-                      "sources": made.sha256, "data": told, "exchange": cfg.exchange.id})
+                      "sources": made.sha256, "data": told, "exchange": cfg.exchange.id,
+                      "versions": handback.versions()})
 
 
 class _Steps:
@@ -52,14 +54,16 @@ class _Steps:
             self._progress(self._of, self._of)
 
 
-def without_data(why: str, made: live.Code, seed: int) -> list[Row]:
+def without_data(why: str, made: live.Code, seed: int, own: live.Looks) -> list[Row]:
     """Rows 8 to 14 where nothing can be said."""
     rows = [unmeasured(n, gates.NAMES[n], gates.BAR[n], why) for n in range(8, 13)]
-    return [*rows, live.made_row(0, (), None, made, seed), unmeasured(14, live.LIVE, live.LIVE_BAR, why)]
+    return [*rows, live.made_row(live.looks((), ()), (), None, made, seed, own),
+            unmeasured(14, live.LIVE, live.LIVE_BAR, why)]
 
 
-def on_data(ctx: Context, size: Size, seed: int, made: live.Code, step: Callable[[], None]) -> list[Row]:
-    """Rows 8 to 14 of a file."""
+def on_data(ctx: Context, size: Size, seed: int, made: live.Code, own: live.Looks,
+            step: Callable[[], None]) -> list[Row]:
+    """Rows 8 to 14 of a file. own: the looks of the audit's own training."""
     data = dataset.load(ctx)
     step()
     looks, known, labels = live.of_file(ctx)
@@ -68,7 +72,7 @@ def on_data(ctx: Context, size: Size, seed: int, made: live.Code, step: Callable
     rows = _judged(ctx, tested, few, how, labels) if tested else \
         [unmeasured(n, gates.NAMES[n], gates.BAR[n], "; ".join(few) or "no closed plan") for n in range(8, 13)]
     step()
-    return [*rows, live.made_row(looks, known, data.describe() if len(data.samples) else None, made, seed),
+    return [*rows, live.made_row(looks, known, data.describe() if len(data.samples) else None, made, seed, own),
             live.live_row(ctx)]
 
 

@@ -20,7 +20,7 @@ from core.signals.kernels import Kernels
 
 __all__ = ["FEATURES", "NAMES", "VERSION", "Frames", "Needs", "PlanFacts", "needs", "table"]
 
-VERSION = 1
+VERSION = 2
 FEATURES: dict[str, str] = {**shape.FEATURES, **trend.FEATURES, **plan.FEATURES, **market.FEATURES, **hours.FEATURES}
 NAMES: tuple[str, ...] = tuple(FEATURES)
 
@@ -30,21 +30,19 @@ class Needs(NamedTuple):
 
     bars: of the own timeframe up to and including the deciding one, and not fewer than the decision itself
     needs (`decide.window`, which holds the impulse). higher: bars by timeframe (ms), up to the last closed
-    one. btc: bars of the own timeframe. funding, open_interest: ms before decided_ts.
+    one. btc: bars of the own timeframe. funding: ms before decided_ts.
     """
 
     bars: int
     higher: Mapping[int, int]
     btc: int
     funding: int
-    open_interest: int
 
 
 def needs(tf: int) -> Needs:
     """What the features of a candidate of timeframe `tf` (ms) read."""
     higher = trend.HIGHER.get(tf)
-    return Needs(RANKED, {} if higher is None else {higher: ANCHORED}, RANKED, market.FUNDING_REACH,
-                 market.OPEN_INTEREST_REACH)
+    return Needs(RANKED, {} if higher is None else {higher: ANCHORED}, RANKED, market.FUNDING_REACH)
 
 
 def table(rows: Sequence[PlanFacts], frames: Frames, kernels: Kernels) -> Floats:

@@ -10,6 +10,8 @@ import numpy as np
 from core.candles import Bars, Floats, Ints
 
 Series = tuple[Ints, Floats]  # times (ms UTC, ascending) and values
+Span = tuple[int, int]  # from <= decided_ts < until, ms UTC
+NEVER: Span = (0, 0)
 
 
 class PlanFacts(NamedTuple):
@@ -39,19 +41,21 @@ class Frames:
     """The final bars around the candidates of one symbol and timeframe; what lies later is not read.
 
     bars: own timeframe. higher: the symbol's bars by timeframe (ms). btc: BTC's bars of the own timeframe,
-    None for BTC itself. funding: rates (0.0001 = 0.01 %) at their settlements. open_interest: in any unit.
-    start, btc_start: ms from where on the stretch of the symbol, of BTC, is complete (rule 1): older bars are
-    not read, and a value that would need them is not known.
+    None for BTC itself. funding: rates (0.0001 = 0.01 %) at their settlements. start, btc_start: ms from where
+    on the stretch of the symbol, of BTC, is complete (rule 1): older bars are not read, and a value that would
+    need them is not known. higher_unseen, btc_unseen: decisions in these spans do not see the frame, because its
+    history was not whole yet when they were made.
     """
 
     bars: Bars
     higher: Mapping[int, Bars]
     btc: Bars | None
     funding: Series | None
-    open_interest: Series | None
     atr_period: int
     start: int = 0
     btc_start: int = 0
+    higher_unseen: Span = NEVER
+    btc_unseen: Span = NEVER
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""What surrounds the symbol: BTC for the others, funding, open interest."""
+"""What surrounds the symbol: BTC for the others, funding."""
 
 import math
 
@@ -6,14 +6,12 @@ import numpy as np
 
 from core.candles import Floats, Ints
 from core.signals.features.facts import Frames, Rows, Series
-from core.signals.features.view import View, as_of
+from core.signals.features.view import View, as_of, unseen
 from core.signals.kernels import Kernels
 from core.timeframe import DAY, HOUR
 
-PUBLISHED = HOUR  # a rate or open interest of time s counts as known from s + PUBLISHED on
-OPEN_INTEREST_STALE = 4 * HOUR
+PUBLISHED = HOUR  # a rate of time s counts as known from s + PUBLISHED on
 FUNDING_REACH = PUBLISHED + 2 * DAY
-OPEN_INTEREST_REACH = PUBLISHED + DAY + OPEN_INTEREST_STALE
 
 FEATURES: dict[str, str] = {
     "btc_return_12": "BTC's move of the last 12 bars in the trade's direction, its ATRs",
@@ -21,7 +19,6 @@ FEATURES: dict[str, str] = {
     "btc_atr_rank": "share of BTC's last 300 ATR % values below the current one, percent",
     "funding_pct": "last known funding rate, percent; positive = the trade pays",
     "funding_day_pct": "sum of the funding rates of the last 24 hours known, percent; positive = the trade pays",
-    "open_interest_pct": "change of the open interest over 24 hours, percent",
 }
 
 
@@ -32,7 +29,6 @@ def columns(rows: Rows, frames: Frames, kernels: Kernels) -> dict[str, Floats]:
         **_btc(rows, frames, kernels),
         "funding_pct": rows.side * (100.0 * rate),
         "funding_day_pct": rows.side * (100.0 * day),
-        "open_interest_pct": _open_interest(frames.open_interest, rows.decided_ts),
     }
 
 
@@ -40,7 +36,8 @@ def _btc(rows: Rows, frames: Frames, kernels: Kernels) -> dict[str, Floats]:
     if frames.btc is None:
         return {name: np.full(len(rows.ts), np.nan) for name in ("btc_return_12", "btc_ema50", "btc_atr_rank")}
     bars = frames.btc.cut(int(frames.btc.ts.searchsorted(frames.btc_start)), len(frames.btc))
-    view = View(bars, as_of(bars, rows.decided_ts), frames.btc_start, frames.atr_period, kernels)
+    at = unseen(as_of(bars, rows.decided_ts), rows.decided_ts, frames.btc_unseen)
+    view = View(bars, at, frames.btc_start, frames.atr_period, kernels)
     return {
         "btc_return_12": rows.side * view.change(12),
         "btc_ema50": rows.side * (view.close() - view.ema(50)) / view.atr,
@@ -64,17 +61,3 @@ def _funding(series: Series | None, decided_ts: Ints) -> tuple[Floats, Floats]:
             for a, b in set(zip(first[known].tolist(), stop[known].tolist(), strict=True))}
     day[known] = [sums[span] for span in zip(first[known].tolist(), stop[known].tolist(), strict=True)]
     return rate, day
-
-
-def _open_interest(series: Series | None, decided_ts: Ints) -> Floats:
-    if series is None or not len(series[0]):
-        return np.full(len(decided_ts), np.nan)
-    now, before = (_last(series, decided_ts - PUBLISHED - back) for back in (0, DAY))
-    return 100.0 * (now / before - 1.0)
-
-
-def _last(series: Series, at: Ints) -> Floats:
-    ts, values = series
-    k = ts.searchsorted(at, side="right") - 1
-    fresh = (k >= 0) & (at - ts[k] < OPEN_INTEREST_STALE)
-    return np.where(fresh, values[k], np.nan)

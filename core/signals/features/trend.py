@@ -4,7 +4,7 @@ import numpy as np
 
 from core.candles import Bars, Floats, empty
 from core.signals.features.facts import Frames, Rows
-from core.signals.features.view import View, as_of
+from core.signals.features.view import View, as_of, unseen
 from core.signals.kernels import Kernels
 from core.timeframe import TIMEFRAMES
 
@@ -43,7 +43,8 @@ def columns(rows: Rows, own: View, frames: Frames, kernels: Kernels) -> dict[str
 def _higher(rows: Rows, frames: Frames, kernels: Kernels) -> dict[str, Floats]:
     # The last CLOSED bar: one still in progress knows the future of the minutes it will hold.
     bars = _frame(frames)
-    view = View(bars, as_of(bars, rows.decided_ts), frames.start, frames.atr_period, kernels)
+    at = unseen(as_of(bars, rows.decided_ts), rows.decided_ts, frames.higher_unseen)
+    view = View(bars, at, frames.start, frames.atr_period, kernels)
     return {
         "higher_ema50": rows.side * (view.close() - view.ema(50)) / view.atr,
         "higher_adx": view.adx,

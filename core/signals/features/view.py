@@ -7,6 +7,7 @@ import numpy as np
 
 from core.candles import Bars, Floats, Ints
 from core.signals import regime
+from core.signals.features.facts import Span
 from core.signals.indicators import BLOCK, Indicators, ema_weights
 from core.signals.kernels import Kernels, Values
 
@@ -28,6 +29,11 @@ def as_of(bars: Bars, decided_ts: Ints) -> Ints:
     if len(bars):
         at[decided_ts - bars.ts[at] >= (2 + STALE) * bars.tf] = -1
     return at
+
+
+def unseen(at: Ints, decided_ts: Ints, span: Span) -> Ints:
+    """The same with -1 for the decisions of a span."""
+    return np.where((decided_ts >= span[0]) & (decided_ts < span[1]), -1, at)
 
 
 class View:
