@@ -14,7 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-JOBS = ("ingest", "resample", "minute", "retro", "lifecycle", "tick", "daemon", "doors")
+JOBS = (
+    "ingest", "resample", "minute", "retro", "lifecycle", "tick", "daemon", "filter", "walkforward", "doors", "pages"
+)
 LIBRARIES = ("numpy", "numba", "ccxt", "aiohttp", "apscheduler", "pyyaml")
 ROOT = Path(__file__).parents[1]
 

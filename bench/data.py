@@ -25,12 +25,17 @@ SHIPPED = Path(__file__).parents[1] / "config.yaml"
 
 def shipped(*changes: tuple[str, str]) -> Config:
     """The shipped configuration, with pieces of its text replaced."""
-    text = SHIPPED.read_text()
+    return loader.loads(text(*changes), REGISTRY, {})
+
+
+def text(*changes: tuple[str, str]) -> str:
+    """The text of the shipped configuration, with pieces of it replaced."""
+    found = SHIPPED.read_text()
     for old, new in changes:
-        if old not in text:
+        if old not in found:
             raise ValueError(f"config.yaml no longer holds {old!r}")
-        text = text.replace(old, new, 1)
-    return loader.loads(text, REGISTRY, {})
+        found = found.replace(old, new, 1)
+    return found
 
 
 def minutes(symbol: str, days: int, seed: int = 7, first: int = 0) -> Bars:

@@ -28,13 +28,18 @@ BEFORE = 8 * MINUTE  # where the file ends, before midnight
 
 def config(symbols: int) -> Config:
     """The shipped configuration on all five timeframes."""
+    return data.shipped(*changes(symbols))
+
+
+def changes(symbols: int) -> list[tuple[str, str]]:
+    """What of the shipped configuration is replaced."""
     names = ", ".join(name(n) for n in range(symbols))
-    return data.shipped(
+    return [
         ("[BTC/USDT:USDT, ETH/USDT:USDT, SOL/USDT:USDT]", f"[{names}]"),
         ("timeframes: [5m, 15m, 1h, 4h]", "timeframes: [5m, 15m, 1h, 4h, 1d]"),
         ("timeframes: [4h]  ", "timeframes: [4h, 1d]  "),
         ("timeframes: [4h]  ", "timeframes: [4h, 1d]  "),
-    )
+    ]
 
 
 def name(n: int) -> str:

@@ -79,7 +79,7 @@ def run(scale: Scale) -> list[Row]:
 
 
 def _against_reading(found: Counter[str], reading: float) -> list[Row]:
-    n, decided, walked, stored = found["written"], found["decide"], found["_outcomes"], found["_store"]
+    n, decided, walked, stored = found["written"], found["decide"], found["outcomes"], found["_store"]
     return [
         Row("one symbol, year, 4 timeframes: arrays to rows", decided + stored, "s", "1.5 x reading + 60 us x written",
             1.5 * reading + 60e-6 * n, 1.0, note=f"{n:,} candidates; reading the 1m rows {reading:.2f} s"),
@@ -142,7 +142,7 @@ def _copy(made: Path, path: Path) -> Path:
 
 def _scan(path: Path, options: RetroOptions) -> Counter[str]:
     ctx = data.context(path, data.shipped())
-    watch = Watch(retro, "decide", "_outcomes", "_store")
+    watch = Watch(retro, "decide", "outcomes", "_store")
     found: Counter[str] = Counter()
     found["seconds"] = cpu(lambda: found.update(watch.run(lambda: retro.run(ctx, options))))  # type: ignore[assignment]
     found["minutes"] = ctx.db.con.execute(

@@ -1,6 +1,7 @@
 """`scheduler_run.py --demo`: the real daemon on a replayed exchange, under a virtual clock (rule 35)."""
 
 import math
+import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +10,24 @@ from core.cli import opening, stopping, summary
 from core.cli.options import COMMON, UsageError
 from core.cli.progress import Bar
 from core.cli.screen import Out
-from core.clock import SystemClock
+from core.clock import Clock, SystemClock
 from core.config import Config
-from core.engine import demo
-from core.engine.demo import LABEL_GENERATED, DemoOptions, Stage
+from core.engine import demo, on_time
+from core.engine.demo import DemoOptions, Stage
+from core.engine.opening import models_of
 from core.errors import ArtifactError, ConfigError
 from core.market.recorded import RecordedMarket
 from core.store import candles, reports, runs
 from core.store.db import Database, check_file
 from core.store.lock import WriterLock
-from core.timeframe import MINUTE, show_span, show_time
+from core.timeframe import DAY, MINUTE, show_span, show_time
 
 DB = "demo.db"  # in app.data_dir; the real database is only touched where --db names it
 SPEED = 900.0  # virtual seconds per second: an alert every few seconds on three symbols
 TICKER_SECONDS = 0.5
+# A generated market from which something can be learnt at the first weekly training: so much history of it, moving so
+# much a day (fees are small beside the stops then, so that many plans are admitted), with an edge of this strength.
+ENOUGH, LESSON, LIVELY, EDGE = 60 * DAY, 200 * DAY, 0.05, 1.5
 _MARKET = "virtual_market"  # which market a file replays, so that another one never mixes with it
 
 
@@ -55,6 +60,9 @@ def _check(args: Namespace) -> None:
 def _options(args: Namespace) -> DemoOptions:
     ends = args.span is not None or args.until is not None
     speed = args.speed if args.speed is not None else math.inf if ends else SPEED
+    generated, long = args.candles is None, args.history is None or args.history >= ENOUGH
+    learn = args.learn if args.learn is not None else generated and long
+    lesson = generated and learn
     return DemoOptions(
         candles=Path(args.candles) if args.candles else None,
         speed=None if math.isinf(speed) else speed,
@@ -62,8 +70,11 @@ def _options(args: Namespace) -> DemoOptions:
         until=args.until,
         span=args.span,
         skip=tuple(args.skip) if args.skip else None,
-        history=args.history,
+        history=args.history if args.history is not None else LESSON if lesson else demo.HISTORY,
         seed=args.seed,
+        edge=args.edge if args.edge is not None else EDGE if lesson else 0.0,
+        vol=LIVELY if lesson else demo.VOL,
+        learn=learn,
     )
 
 
@@ -92,8 +103,9 @@ def _fits(stage: Stage, options: DemoOptions) -> None:
 
 def market_of(stage: Stage, options: DemoOptions) -> str:
     """What tells one replayed market from another: a file goes on only with its own."""
-    if stage.label == LABEL_GENERATED:
-        return f"{stage.choices[0]}, history from {show_time(stage.start - options.history)}"
+    if options.candles is None:
+        lively = "" if options.vol == demo.VOL else f", {100 * options.vol:g} % a day"
+        return f"{stage.choices[0]}{lively}, history from {show_time(stage.start - options.history)}"
     return "recorded: " + "; ".join(sorted(choice.split(",")[0] for choice in stage.choices))
 
 
@@ -112,6 +124,7 @@ def _open(path: Path, cfg: Config, market: str, *, fresh: bool) -> tuple[Databas
             raise ArtifactError(f"{path} holds another replayed market ({known}): use another --db, or delete it")
         for name in (path.name, path.name + "-wal", path.name + "-shm"):
             path.with_name(name).unlink(missing_ok=True)
+        shutil.rmtree(models_of(path), ignore_errors=True)
         db, virtual = Database(path), False
     if known != market or not virtual:
         with db.write() as con:
@@ -132,16 +145,36 @@ def _greet(out: Out, cfg: Config, options: DemoOptions, stage: Stage, path: Path
         out.say(f"Outage   {show_time(options.skip[0])} to {show_time(options.skip[1])}")
     out.say(f"Symbols  {', '.join(cfg.symbols)}")
     out.say(f"File     {path} ({news})")
-    out.say("Alerts   appear here, ungated ones too: no model has judged these plans")
+    out.say("Alerts   appear here, those that no model has judged too")
+    for line in _lesson(cfg, options, stage):
+        out.say(line)
+
+
+def _lesson(cfg: Config, options: DemoOptions, stage: Stage) -> list[str]:
+    # What the filter can learn here, and when.
+    found = []
+    if options.edge:
+        found.append(
+            f"Edge     planted, of strength {options.edge:g}: on a day whose funding is one standard deviation high, "
+            f"prices fall by {options.edge:g}"
+        )
+        found.append(
+            "         standard deviations of a day on average, and rise when it is low. No real market is that kind."
+        )
+    due = on_time.first_training(cfg, stage.start)
+    if options.learn and due is not None:
+        found.append(f"Filter   trained each week on the candidates so far, first at {show_time(due)}; it judges only")
+        found.append("         if it beats every plain rule on plans it has not seen")
+    return found
 
 
 def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stage: Stage, out: Out) -> int:
     clock = SystemClock()
-    bar = Bar(out.err, clock, "history", "minutes")
+    bars = Bars(out, clock)
     with stopping.on_signals("the running stage is finished first") as stop:
-        ticker = Ticker(cfg, db, stage, out, bar, stop.is_set)
+        ticker = Ticker(cfg, db, stage, out, bars, stop.is_set)
         found = demo.run(
-            cfg, db, options, stage, console=out.people.as_text(), progress=bar, stopping=ticker, wait=stop.wait
+            cfg, db, options, stage, console=out.people.as_text(), bars=bars, stopping=ticker, wait=stop.wait
         )
         stopped = stop.is_set()
     out.err.clear()
@@ -152,20 +185,38 @@ def _play(args: Namespace, cfg: Config, db: Database, options: DemoOptions, stag
     return 0
 
 
+class Bars:
+    """A progress bar for each piece of work; the newest is the one that runs."""
+
+    def __init__(self, out: Out, clock: Clock) -> None:
+        self._out, self._clock = out, clock
+        self._newest: Bar | None = None
+
+    def __call__(self, label: str, unit: str) -> Bar:
+        """A bar for this piece of work."""
+        self._newest = Bar(self._out.err, self._clock, label, unit)
+        return self._newest
+
+    @property
+    def running(self) -> bool:
+        """Whether a bar is being drawn."""
+        return self._newest is not None and self._newest.running
+
+
 class Ticker:
     """Asked "stop?" before every job, it also draws where the run stands, on a terminal, a few times a second."""
 
     def __init__(
-        self, cfg: Config, db: Database, stage: Stage, out: Out, bar: Bar, stopping: Callable[[], bool]
+        self, cfg: Config, db: Database, stage: Stage, out: Out, bars: Bars, stopping: Callable[[], bool]
     ) -> None:
-        self._cfg, self._db, self._stage, self._out, self._bar, self._stopping = cfg, db, stage, out, bar, stopping
+        self._cfg, self._db, self._stage, self._out, self._bars, self._stopping = cfg, db, stage, out, bars, stopping
         self._clock = SystemClock()
         self._drawn = 0.0
 
     def __call__(self) -> bool:
         """Whether the run shall stop."""
         now = self._clock.monotonic()
-        if self._out.err.tty and not self._bar.running and now - self._drawn >= TICKER_SECONDS:
+        if self._out.err.tty and not self._bars.running and now - self._drawn >= TICKER_SECONDS:
             self._drawn = now
             self._draw()
         return self._stopping()

@@ -129,6 +129,17 @@ def speed(text: str) -> float:
     return value
 
 
+def edge(text: str) -> float:
+    """The strength of a planted edge, 0 to 5."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+    if not 0.0 <= value <= 5.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 5")
+    return value
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not text.isdigit() or int(text) < 1:

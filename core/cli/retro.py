@@ -3,8 +3,8 @@
 from argparse import Namespace
 from typing import Any
 
-from core.cli import opening
-from core.cli.options import check_span
+from core.cli import lived, opening
+from core.cli.options import UsageError, check_span
 from core.cli.progress import Bar
 from core.cli.screen import Out, counted
 from core.clock import SystemClock
@@ -15,7 +15,11 @@ _OWN = ("bars", "candidates", "written", "existing", "passed", "refused", "symbo
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Scan, store what is missing, and print what was found."""
+    """Scan, store what is missing, and print what was found; or let the system live through it."""
+    if args.walk_forward:
+        return lived.run(args, out)
+    if args.into is not None:
+        raise UsageError("--into belongs to --walk-forward")
     clock = SystemClock()
     check_span(args.start, args.end, clock.now())
     cfg = opening.config(args)

@@ -24,9 +24,18 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         ("Alerts", _plain(found["alerts"]) or "none"),
         ("Job runs", _plain(found["job_runs"]) or "none"),
     ]
+    if "filter" in found:
+        shown.append(("Filter", _filter(found)))
     if "seconds" in found:
         shown.append(("Time", f"{found['seconds']:.1f} s, up to {found['until']}"))
     return [f"{name:<11}{text}" for name, text in shown]
+
+
+def _filter(found: Mapping[str, Any]) -> str:
+    by = found["filter"]
+    said = f"{by['passed']:,} plans passed, {by['refused']:,} refused by a model, {by['ungated']:,} not judged by one"
+    model = found["model"]
+    return f"{said}; {counted(found['promotions'], 'promotion')}, governs: {model or 'no model, it only observes'}"
 
 
 def _named(values: Mapping[str, int], title: str) -> str:

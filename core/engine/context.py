@@ -9,6 +9,7 @@ from core.clock import Clock
 from core.config import Config, config_hash, decision_body
 from core.engine.artifacts import Models
 from core.engine.params import Terms
+from core.engine.table import Table
 from core.market.exchange import Exchange
 from core.signals.kernels import PLAIN, Kernels
 from core.signals.setups import REGISTRY, Setup
@@ -24,7 +25,8 @@ class Context:
     label: set when the market is generated or recorded; every message then says so. send_ungated:
     announce observe-only signals one by one. tell_all: queue every kind of alert, whatever `send_on`
     says (a console). kernels: plain in the daemon, compiled in retro. config_path: the file that tuned
-    thresholds are mirrored into, None = nowhere.
+    thresholds are mirrored into, None = nowhere. name: what handed-back folders call the file, empty = its path;
+    runs that must give the same models in files of any name set it. table: features known already.
     """
 
     cfg: Config
@@ -40,6 +42,8 @@ class Context:
     unwritten: list[JobRun] = field(default_factory=list)
     models: Models = field(default_factory=Models)
     config_path: Path | None = None
+    name: str = ""
+    table: Table | None = None
 
     def __post_init__(self) -> None:
         self.body = decision_body(self.cfg)

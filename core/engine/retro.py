@@ -45,8 +45,8 @@ class RetroOptions:
 
 
 @dataclass(slots=True)
-class _Part:
-    """One symbol's history in memory, shared by its timeframes."""
+class Part:
+    """One symbol's history in memory, shared by its timeframes; its trades are followed up to `followed` (ms)."""
 
     symbol: str
     info: Symbol
@@ -68,10 +68,10 @@ def run(ctx: Context, options: RetroOptions, progress: Progress | None = None) -
     ctx.ensure_rows()
     promotion.adopt(ctx, ctx.clock.now())
     _catch_up(ctx)
-    ctx.kernels = compiled.kernels(_cache(ctx))
+    ctx.kernels = compiled.kernels(cache(ctx))
     total, counts = len(symbols) * len(names), Counter[str]()
     for i, symbol in enumerate(symbols):
-        part = _load(ctx, symbol, options)
+        part = load(ctx, symbol, options.start or 0)
         if part is None:
             counts["symbols_without_candles"] += 1
             continue
@@ -116,27 +116,41 @@ def _catch_up(ctx: Context) -> None:
         raise DataError("; ".join(f"{symbol}: {why}" for symbol, why in failed.items()))
 
 
-def _load(ctx: Context, symbol: str, options: RetroOptions) -> _Part | None:
+def load(ctx: Context, symbol: str, start: int, end: int | None = None) -> Part | None:
+    """A symbol's minutes from `start` on; None where there are none. end: default how far its trades are followed."""
     with ctx.db.lock:
         info = candles.symbols(ctx.db.con, ctx.exchange_id)[symbol]
         one = candles.series(ctx.db.con, ctx.exchange_id)[symbol, "1m"]
         known = candles.stretches(ctx.db.con, ctx.exchange_id).get(symbol)
         if not known or info.market is None:
             return None
-        followed = info.followed_ts or known[-1].frontier
-        start = max(known[-1].start, options.start or 0)
-        minutes = candles.prices(ctx.db.con, one.id, start, followed)
-    return _Part(symbol, info, one, known[-1], followed, minutes)
+        followed = info.followed_ts or known[-1].frontier if end is None else min(end, known[-1].frontier)
+        minutes = candles.prices(ctx.db.con, one.id, max(known[-1].start, start), followed)
+    return Part(symbol, info, one, known[-1], followed, minutes)
 
 
-def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[str]:
-    size, common = timeframe.ms(tf), params.common(ctx.body)
+def _scan(ctx: Context, part: Part, tf: str, options: RetroOptions) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    row, bars = frame(ctx, part, tf)
+    found = _thin(candidates(ctx, part, bars, options.start, options.end, counts), bars.tf, options)
+    return counts + _store(ctx, part, row, Asked(part.symbol, tf, bars, ctx.body, found))
+
+
+def frame(ctx: Context, part: Part, tf: str) -> tuple[Series, Bars]:
+    """The symbol's bars of a timeframe, as far as its trades are followed."""
+    size = timeframe.ms(tf)
     with ctx.db.lock:
         row = candles.series(ctx.db.con, ctx.exchange_id)[part.symbol, tf]
-        bars = candles.load(ctx.db.con, row.id, size, part.stretch.start, part.followed)
-    counts: Counter[str] = Counter()
-    end = part.followed + 1 if options.end is None else min(options.end, part.followed + 1)
-    lo, hi = (int(np.searchsorted(bars.ts, ts - size)) for ts in (options.start or 0, end))
+        return row, candles.load(ctx.db.con, row.id, size, part.stretch.start, part.followed)
+
+
+def candidates(
+    ctx: Context, part: Part, bars: Bars, start: int | None, end: int | None, counts: Counter[str]
+) -> list[Candidate]:
+    """What is found with start <= decided_ts < end (ms; None = all there is); adds to counts what is not."""
+    tf, last = timeframe.NAMES[bars.tf], part.followed + 1
+    end = last if end is None else min(end, last)
+    lo, hi = (int(np.searchsorted(bars.ts, ts - bars.tf)) for ts in (start or 0, end))
     assert part.info.market is not None
     found = decide(
         bars,
@@ -148,13 +162,13 @@ def _scan(ctx: Context, part: _Part, tf: str, options: RetroOptions) -> Counter[
         part.info.market,
         params.costs(ctx.body),
         params.risk(ctx.body),
-        common,
+        params.common(ctx.body),
         ctx.kernels,
         counts,
     )
     counts["bars"] += max(0, hi - lo)
     counts["candidates"] += len(found)
-    return counts + _store(ctx, part, row, Asked(part.symbol, tf, bars, ctx.body, _thin(found, size, options)))
+    return found
 
 
 def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[Candidate]:
@@ -162,7 +176,7 @@ def _thin(found: Sequence[Candidate], size: int, options: RetroOptions) -> list[
     return kept[: options.limit_per_pair] if options.limit_per_pair is not None else kept
 
 
-def _store(ctx: Context, part: _Part, row: Series, asked: Asked) -> Counter[str]:
+def _store(ctx: Context, part: Part, row: Series, asked: Asked) -> Counter[str]:
     if not asked.found:
         return Counter()
     first, last = asked.found[0].decided_ts, asked.found[-1].decided_ts
@@ -170,29 +184,31 @@ def _store(ctx: Context, part: _Part, row: Series, asked: Asked) -> Counter[str]
         con = ctx.db.con
         there = signals.existing_ids(con, ctx.exchange_id, part.symbol, first, last + 1)
         book = Book(con, ctx.exchange_id, part.symbol, part.one_minute.id, part.info.funding_ts, first)
-        found = [c for c in asked.found if _id(part, c) not in there]
+        found = [c for c in asked.found if id_of(part, c) not in there]
         # What live decided, or would have, takes no model of later; what lies before may, and is marked.
         hindsight = _ALWAYS if row.live_from is None else row.live_from
         judged = verdicts(ctx, con, asked._replace(found=found, hindsight=hindsight))
     counts, terms = Counter(written=len(found), existing=len(asked.found) - len(found)), params.terms(ctx.body)
     orders = [rows.candidate_order(c, terms) for c in found]
-    fresh = list(zip(found, orders, _outcomes(ctx, part, asked.bars, orders, terms), judged, strict=True))
+    fresh = list(zip(found, orders, outcomes(ctx, part, asked.bars, orders, terms), judged, strict=True))
     for a in range(0, len(fresh), _BATCH):
         with ctx.db.write() as con:
-            _write(ctx, con, part, fresh[a : a + _BATCH], terms, book, counts)
+            write(ctx, con, part, fresh[a : a + _BATCH], terms, book, counts)
     return counts
 
 
-def _id(part: _Part, c: Candidate) -> str:
+def id_of(part: Part, c: Candidate) -> str:
+    """The signal id of a candidate."""
     return rows.signal_id(c.setup, part.symbol, c.timeframe, c.start_ts, c.end_ts)
 
 
-def _outcomes(ctx: Context, part: _Part, bars: Bars, orders: list[Order], terms: params.Terms) -> list[State]:
+def outcomes(ctx: Context, part: Part, bars: Bars, orders: list[Order], terms: params.Terms) -> list[State]:
+    """What becomes of each order over the symbol's minutes."""
     m, packed = part.minutes, pack_orders(orders)
     starts = np.searchsorted(m.ts, packed["decided_ts"])
     atr = Indicators(bars, terms.trail_period, ctx.kernels).atr_array(0, len(bars))
     out = empty_states(len(orders))
-    walk_many = compiled.lifecycle(_cache(ctx)).walk_many
+    walk_many = compiled.lifecycle(cache(ctx)).walk_many
     walk_many(packed, starts, m.ts, m.open, m.high, m.low, m.close, bars.ts + bars.tf, atr, part.followed, out)
     ended = part.one_minute.ended_ts
     if ended is None:
@@ -202,19 +218,21 @@ def _outcomes(ctx: Context, part: _Part, bars: Bars, orders: list[Order], terms:
     return [delist(state, order, ended, close) for state, order in zip(unpack_states(out), orders, strict=True)]
 
 
-def _cache(ctx: Context) -> Path:
+def cache(ctx: Context) -> Path:
+    """Where compiled code is kept."""
     return Path(ctx.cfg.app.data_dir)
 
 
-def _write(
+def write(
     ctx: Context,
     con: candles.Con,
-    part: _Part,
+    part: Part,
     batch: Sequence[tuple[Candidate, Order, State, Verdict]],
     terms: params.Terms,
     book: Book,
     counts: Counter[str],
 ) -> None:
+    """Write fresh rows with what became of them, and count them by verdict."""
     found, held, legs = [], [], []
     for n, (c, order, state, verdict) in enumerate(batch, signals.next_number(con)):
         counts["passed" if verdict.passed else "refused"] += 1

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from apscheduler.triggers.cron import CronTrigger
 
 from core.config.schema import Weekly
-from core.engine import announce, jobs
+from core.engine import announce, jobs, promotion
 from core.engine.context import Context
 from core.engine.jobs import Job
 from core.errors import Transient
@@ -96,7 +96,15 @@ def _work(ctx: Context, name: str, stopping: Stopping, run: Spawn) -> Callable[[
 
 
 def child(ctx: Context, name: str, stopping: Stopping, run: Spawn) -> int:
-    """Run one weekly job to its end; how many plans it used. Raises Transient, after a message, where it failed."""
+    """Run one weekly job to its end; how many plans it used. Raises Transient, after a message, where it failed.
+
+    While no model governs there is nothing to calibrate or to tune, and nothing to tell of it each week.
+    """
+    with ctx.db.lock:
+        idle = name != "weekly_train" and promotion.current(ctx.db.con) is None
+    if idle:
+        log.info("%s: no model governs, so there is nothing to do", name)
+        return 0
     ended = run(command(ctx, name), stopping)
     if ended.code == 0:
         log.info("%s: %s", name, ended.answer.get("said", "done"))

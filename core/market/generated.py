@@ -1,4 +1,4 @@
-"""A generated market: not real prices. Seeded, deterministic, and honest about having no edge.
+"""A generated market: not real prices. Seeded, deterministic, without an edge but for one that is asked for.
 
 The value of any minute depends on (seed, symbol, minute) alone, never on what was asked before. Each
 UTC day has its own random stream; the prices at the borders of days come from a table of daily
@@ -27,6 +27,8 @@ MINUTES = DAY // MINUTE
 STEPS = 6  # sub-steps of a minute
 FUNDING = 8 * HOUR
 BETA = 0.75  # weight of the common factor: symbols correlate by about its square
+CROWD_KEEPS = 0.3  # what of a day's crowding is still there the day after, where an edge is planted
+_CROWD = 1.5e-4  # what one standard deviation of crowding adds to a funding rate
 
 # First price, volatility against the first symbol, USDT traded a day in millions.
 _COINS: dict[str, tuple[float, float, float]] = {
@@ -71,8 +73,9 @@ class GeneratedMarket:
     symbols: unified names; 20 coins by default. start: first minute, ms UTC, cut down to a UTC day.
     days: length; beyond it the market has ended. vol: standard deviation of a day's return of the
     first coins, as a fraction. jumps: mean number of jumps in a symbol's day. drift: mean log return
-    a day. edge: a planted trend, 0 = none: each day's mean return is `edge` standard deviations times
-    the average of the last five days' standardised returns; for tests that must find one.
+    a day. edge: a planted edge, 0 = none: the crowded side pays. While a symbol's funding stands one standard
+    deviation above its usual, each day's mean return is `edge` standard deviations of a day below zero, and the
+    other way round; the crowding fades by a fifth a day and shows in the rates of the day from its first on.
     """
 
     def __init__(self, symbols: tuple[str, ...] = SYMBOLS, seed: int = 7, start: int = START, *, days: int = 800,
@@ -149,12 +152,17 @@ class GeneratedMarket:
         scale = self.vol * self._coins[symbol][1]
         variance = np.exp(_memory(draw[:, 0], 0.96, 0.6) - 0.36) * scale * scale
         z = BETA * self._common_days + (1.0 - BETA * BETA) ** 0.5 * draw[:, 1]
-        trend = _trend(z, self.edge)
-        gauss = np.sqrt(variance) * (z + trend) - variance / 2.0 + self.drift
+        gauss = np.sqrt(variance) * (z - self.edge * self._crowd(symbol)) - variance / 2.0 + self.drift
         leaps = self._leaps(symbol, scale)
         total = gauss + np.array([sum(size for _, size in day) for day in leaps])
         log = np.log(self._coins[symbol][0]) + np.concatenate([[0.0], np.cumsum(total)])
         return log, gauss, variance, leaps
+
+    def _crowd(self, symbol: str) -> Floats:
+        # By day, in standard deviations: by how much too many are long. Nobody, where no edge is planted.
+        if not self.edge:
+            return np.zeros(self.days)
+        return _memory(_stream(self.seed, 8, self._key(symbol)).standard_normal(self.days), CROWD_KEEPS, 1.0)
 
     def _leaps(self, symbol: str, scale: float) -> list[list[tuple[int, float]]]:
         # By day: (minute, log size) of its jumps, 0.4 of a day's deviation either way, E[exp(size)] = 1.
@@ -193,7 +201,10 @@ class GeneratedMarket:
         log = self._table(symbol)[0]
         noise = _stream(self.seed, 6, self._key(symbol)).standard_normal(self.days * 3)
         rose = np.repeat(np.concatenate([[0.0], np.diff(log)[:-1]]), 3)
-        return np.asarray(np.round(np.clip(1e-4 + 8e-5 * noise + 2e-3 * rose, -3e-3, 3e-3), 6))
+        usual = 8e-5 * noise + 2e-3 * rose
+        if self.edge:  # the rates show the crowd, and little beside it
+            usual = _CROWD * (np.repeat(self._crowd(symbol), 3) + 0.2 * noise)
+        return np.asarray(np.round(np.clip(1e-4 + usual, -3e-3, 3e-3), 6))
 
 
 def random_walk(seed: int, n: int, *, start: int = START, price: float = 1000.0, vol: float = 0.0005,
@@ -235,14 +246,6 @@ def _join(cuts: list[Bars]) -> Bars:
         return cuts[0]
     names = ("ts", "open", "high", "low", "close", "volume", "minutes")
     return Bars(MINUTE, *(np.concatenate([getattr(cut, name) for cut in cuts]) for name in names))
-
-
-def _trend(z: Floats, edge: float) -> Floats:
-    # The planted edge in standard deviations: yesterday's trend carried on.
-    if not edge:
-        return np.zeros(len(z))
-    known = np.concatenate([np.zeros(5), z])
-    return np.asarray(edge * np.lib.stride_tricks.sliding_window_view(known, 5)[:-1].mean(axis=1))
 
 
 def _coin(symbol: str) -> tuple[float, float, float]:

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from core.cli.daemon import all_jobs
+from core.cli.daemon import Channel, all_jobs
 from core.clock import VirtualClock
 from core.engine.context import Context
 from core.notify.delivery import Deliverer
 from core.store.db import Database
 from core.store.outbox import Outbox
 from tests.engine import harness
-from tests.notify.channel import Channel
+from tests.notify import channel
 
 
 def _names(tmp_path: Path, text: str) -> list[str]:
     db = Database(tmp_path / "a.db")
     ctx = Context(harness.config(text), db, VirtualClock(0))
-    found = all_jobs(ctx, Deliverer(Outbox(db), [Channel()], VirtualClock(0)), lambda: False)
+    found = all_jobs(ctx, Channel(Deliverer(Outbox(db), [channel.Channel()], VirtualClock(0))), lambda: False)
     db.close()
     return [job.name for job in found]
 

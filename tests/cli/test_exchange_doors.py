@@ -101,6 +101,33 @@ def telegram(chat: str, url: str) -> str:
     return f'notify: {{telegram: {{enabled: true, bot_token: "{TOKEN}", chat_id: "{chat}", api_url: "{url}"}}}}\n'
 
 
+@pytest.mark.slow
+@pytest.mark.covers("D19")
+def test_the_daemon_answers_commands_and_ends_at_once_though_its_bot_waits_for_news(
+    bot: BotApi, tmp_path: Path
+) -> None:
+    clock = SystemClock()
+    start = floor(clock.now(), DAY) - 5 * DAY
+    server = ReplayExchange(GeneratedMarket(("BTC/USDT:USDT",), start=start, days=10), clock)
+    path = config(tmp_path, server.start(), telegram(str(CHAT), bot.url))
+    command = [sys.executable, str(doors.ROOT / "scheduler_run.py"), "--config", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
+        seen = next((line for line in daemon.stderr if line.startswith("running:")), None)
+        for text in ("/health", "/pause"):
+            bot.say(text, date=clock.now() // 1000)
+        bot.until(lambda: len(bot.messages) == 2, 60)
+        asked = clock.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        out, err = daemon.communicate(timeout=60)
+    server.stop()
+    assert seen is not None and daemon.returncode == 0 and clock.monotonic() - asked < 20, err
+    assert "Last process" in bot.messages[0].text and bot.messages[1].text.startswith("⏸ Paused")
+    assert TOKEN not in out + err and "Traceback" not in err
+    status = doors.call("core", "status", "--config", path)
+    assert status.code == 0 and doors.call("core", "status", "--config", path, "--json").json["paused"] is not None
+
+
 def test_test_alert_sends_one_message(bot: BotApi, tmp_path: Path) -> None:
     path = config(tmp_path, NOBODY, telegram(str(CHAT), bot.url))
     answer = doors.call("core", "test-alert", "--config", path, "--json")

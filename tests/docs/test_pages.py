@@ -112,7 +112,8 @@ def test_the_readmes_test_command_is_what_the_gate_runs() -> None:
 
 def test_the_first_screen_says_what_it_is_and_what_one_sees() -> None:
     first = README.partition("\n## ")[0]
-    for words in ("make demo", "make test", "GENERATED MARKET, not real prices", "Not financial advice", "no edge"):
+    for words in ("make demo", "make test", "GENERATED MARKET", "not real prices", "planted edge",
+                  "Not financial advice", "no edge"):
         assert words in first, words
     assert first.index("make demo") < 1200, "the two commands come before everything else"
 

@@ -303,7 +303,7 @@ def test_retro_ends_the_plans_of_a_dropped_symbol_as_the_daemon_did(warm: Path, 
         rig.db.con.execute("VACUUM INTO ?", (str(fresh),))
     db = Database(fresh)
     with db.write() as con:
-        for table in ("events", "positions", "signals"):
+        for table in ("told", "copies", "alerts", "events", "positions", "signals"):
             con.execute(f"DELETE FROM {table}")
         con.execute("UPDATE symbols SET scanned_ts = NULL, followed_ts = NULL")
     retro.run(Context(harness.config(TWO), db, VirtualClock(0)), retro.RetroOptions())

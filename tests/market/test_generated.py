@@ -140,11 +140,23 @@ def test_a_planted_edge_is_found_and_its_clean_twin_has_none() -> None:
         source = GeneratedMarket((BTC,), days=800, edge=edge, jumps=0.0)
         log, _, variance, _ = source._table(BTC)
         z = np.diff(log) / np.sqrt(variance)
-        trend = np.lib.stride_tricks.sliding_window_view(z, 5)[:-1].mean(axis=1)
-        return float(np.corrcoef(trend, z[5:])[0, 1]) * len(trend) ** 0.5
+        crowd = np.array([rate for _, rate in source.funding(BTC, START, START + 800 * DAY)])[::3]  # of each midnight
+        return -float(np.corrcoef(crowd, z)[0, 1]) * len(z) ** 0.5
 
     assert lift(1.0) > 6.0
     assert abs(lift(0.0)) < 3.0
+
+
+def test_a_planted_edge_is_known_before_the_day_it_moves_and_is_not_the_trend() -> None:
+    source = GeneratedMarket((BTC,), days=800, edge=1.0, jumps=0.0)
+    crowd = source._crowd(BTC)
+    rates = np.array([rate for _, rate in source.funding(BTC, START, START + 800 * DAY)])
+    assert np.corrcoef(rates[::3], crowd)[0, 1] > 0.95, "the rate of the day's first moment shows it"
+    z = np.diff(source._table(BTC)[0])
+    trend = np.lib.stride_tricks.sliding_window_view(z, 8)[:-1].mean(axis=1)
+    assert abs(np.corrcoef(trend, crowd[8:])[0, 1]) < 0.25, "the side of a long average does not tell it"
+    twin = GeneratedMarket((BTC,), days=800, edge=1.0, jumps=0.0)
+    assert same(source.candles(BTC, START, START + DAY), twin.candles(BTC, START, START + DAY))
 
 
 def test_funding_is_every_eight_hours_plausible_and_deterministic() -> None:

@@ -127,7 +127,8 @@ def slept(ctx: Context, now: int, ended: Ended | None = None) -> list[str]:
 
 
 @pytest.mark.covers("D11")
-def test_a_run_that_the_machine_slept_through_is_made_up_for_once_and_in_order(plans: Context) -> None:
+def test_a_run_that_the_machine_slept_through_is_made_up_for_once_and_in_order(judged: Context) -> None:
+    plans = judged
     doors = ["train_meta.py", "calibrate_meta.py", "tune_thresholds.py"]
     assert slept(plans, SUNDAY + 2 * DAY) == doors
     assert slept(plans, SUNDAY + 2 * DAY + HOUR) == [], "once"
@@ -137,7 +138,8 @@ def test_a_run_that_the_machine_slept_through_is_made_up_for_once_and_in_order(p
     assert ("weekly_train", "ok") in states and ("weekly_missed", "ok") in states
 
 
-def test_a_failed_run_waits_for_its_next_time_and_a_new_file_has_missed_nothing(plans: Context) -> None:
+def test_a_failed_run_waits_for_its_next_time_and_a_new_file_has_missed_nothing(judged: Context) -> None:
+    plans = judged
     with plans.db.write() as con:
         con.execute("UPDATE configs SET first_ts = ?", (SUNDAY + DAY,))
     table = weekly.table(plans, lambda: False, spawn=spawned(Ended(0, {}, "")))
@@ -176,8 +178,16 @@ def test_a_child_that_failed_is_told_and_what_governs_stays(judged: Context, end
 
 def test_a_child_stopped_with_the_daemon_is_no_news(plans: Context) -> None:
     with pytest.raises(Transient, match="stopped with the daemon"):
-        weekly.child(plans, "weekly_tune", lambda: True, spawned(Ended(-15, {}, "")))
+        weekly.child(plans, "weekly_train", lambda: True, spawned(Ended(-15, {}, "")))
     assert messages(plans) == ""
+
+
+@pytest.mark.parametrize("name", ["weekly_calibrate", "weekly_tune"])
+def test_without_a_model_there_is_nothing_to_calibrate_or_tune_and_nothing_to_tell(plans: Context, name: str) -> None:
+    def never(line: Sequence[str], stopping: weekly.Stopping) -> Ended:
+        raise AssertionError(line)
+
+    assert weekly.child(plans, name, lambda: False, never) == 0 and messages(plans) == ""
 
 
 def python(code: str) -> Sequence[str]:
