@@ -33,7 +33,7 @@ from core.store.runs import JobRun
 
 log = logging.getLogger(__name__)
 
-_DEMO_ONLY = ("candles", "speed", "start", "span", "until", "skip")
+_DEMO_ONLY = ("candles", "speed", "start", "span", "until", "skip", "history", "edge", "learn")
 
 
 def run(args: Namespace, out: Out) -> int:

@@ -78,7 +78,7 @@ def _replay(group: argparse._ActionsContainer) -> None:
         "--history",
         metavar="SPAN",
         type=span,
-        help="candles before the start (default: 120d, which warms 4h up; more where there is something to learn)",
+        help="candles before the start (default: 120d, which warms 4h up; 200d of a generated market to learn from)",
     )
     add("--seed", metavar="N", type=int, default=7, help="which generated market (default: 7)")
     add(
@@ -86,7 +86,7 @@ def _replay(group: argparse._ActionsContainer) -> None:
         metavar="X",
         type=edge,
         help="edge planted in the generated market: on a day whose funding is one standard deviation high, prices fall "
-        "by X standard deviations of a day on average (default: 1 where it is learnt; 0: none)",
+        "by X standard deviations of a day on average (default: 1.5 with --learn, else 0: none)",
     )
     add(
         "--learn",

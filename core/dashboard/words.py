@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.notify import text
+from core.signals import text as numbers
 from core.timeframe import DAY, show_span, show_time
 
 NONE = "–"
@@ -84,14 +85,7 @@ def iso(ts: int) -> str:
 
 def size(n: float | None) -> str:
     """Bytes for people."""
-    if n is None:
-        return NONE
-    value = float(n)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GB"
+    return NONE if n is None else numbers.size(n)
 
 
 def coin(symbol: str) -> str:

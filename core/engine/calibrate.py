@@ -48,7 +48,10 @@ def run(ctx: Context, window: Window, *, progress: Progress | None = None) -> Ha
     """
     champion = handback.champion(ctx)
     if champion is None:
-        raise DataError("no model governs, so there is nothing to calibrate: `python train_meta.py` first")
+        raise DataError(
+            "no model governs, so there is nothing to calibrate: `python train_meta.py` trains one, which governs "
+            "once it beats its baselines (`python -m core models` lists those that did not)"
+        )
     data = handback.read(ctx, window, progress)
     rule = recipe(ctx.cfg, Tried()).rule
     found = []

@@ -29,7 +29,10 @@ def run(ctx: Context, window: Window, *, mode: str | None = None, progress: Prog
     """
     champion = handback.champion(ctx)
     if champion is None:
-        raise DataError("no model governs, so there is no score to set thresholds on: `python train_meta.py` first")
+        raise DataError(
+            "no model governs, so there is no score to set thresholds on: `python train_meta.py` trains one, which "
+            "governs once it beats its baselines (`python -m core models` lists those that did not)"
+        )
     chosen = mode or (EV if ctx.cfg.models.meta.gating.use_ev else P)
     data = handback.read(ctx, window, progress)
     goal = goal_of(ctx.cfg, chosen, splits.embargo(data.samples.t0, data.samples.t1))

@@ -45,9 +45,9 @@ signals:
   fibo: {piv_window: 3}
   setups:
     fibo_avwap: {timeframes: [5m, 15m]}
-    donchian: {timeframes: [15m], max_hold_candles: 60}
+    donchian: {timeframes: [15m], max_hold_candles: 20}
     compression: {enabled: false}
-execution: {max_hold_candles: 60}
+execution: {max_hold_candles: 20}
 models: {meta: {min_closed_samples: 200}}
 auto: {weekly_calibrate: {hour_utc: 3, minute: 10}, weekly_tune: {hour_utc: 3, minute: 20}}
 """
@@ -131,8 +131,3 @@ def trials(path: Path) -> list[Any]:
         return models.trials(db.con)
     finally:
         db.close()
-
-
-def weeks(n: float) -> int:
-    """Weeks in ms."""
-    return int(n * 7 * DAY)

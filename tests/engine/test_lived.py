@@ -19,7 +19,7 @@ from tests.engine import harness
 from tests.engine import lived_rig as rig
 
 START = rig.SUNDAY - 20 * MINUTE
-END = START + rig.weeks(1.4)
+END = rig.SUNDAY + 7 * DAY + 10 * HOUR
 WEEK = 7 * DAY
 
 
@@ -32,7 +32,7 @@ def promoted() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A daemon's file after ten days, with two trainings and a look at drift between them; it woke up twice a day."""
+    """A daemon's file after a good week: two trainings, a look at drift between them; it woke up twice a day."""
     path = tmp_path_factory.mktemp("daemon") / "a.db"
     rig.live(path, rig.options(START, until=END), coarse=12 * HOUR)
     return path
@@ -64,7 +64,7 @@ def count(path: Path, table: str) -> int:
 def test_the_daemon_and_the_walk_forward_give_the_same_rows(daemon: Path, walked: Path) -> None:
     found = diff.compare(daemon, walked)
     assert found.same and found.lines[-1] == "no difference", found.lines
-    assert found.counts["signals"] > 800 and found.counts["unfinished"] == 0
+    assert found.counts["signals"] > 500 and found.counts["unfinished"] == 0
     assert rig.history(daemon) == rig.history(walked) and rig.trials(daemon) == rig.trials(walked)
     governed = [entry[1] for entry in rig.history(walked) if entry[0] == "meta"]
     used = {r["model"] for r in live_rows(walked)} - {None}
