@@ -95,12 +95,16 @@ def horizon(body: Body, tf: str, max_hold: int) -> int | None:
 def followed(ctx: Context) -> int:
     """How far the trades of every configured symbol are followed (ms); 0 where nothing is.
 
-    Labels that one symbol has and others do not have yet would tell them their common future.
+    Labels that one symbol has and others do not have yet would tell them their common future. A delisted symbol
+    has all its labels and holds nobody up, unless all are delisted.
     """
     with ctx.db.lock:
         known = candles.symbols(ctx.db.con, ctx.exchange_id)
-    marks = [info.followed_ts for symbol, info in known.items() if symbol in ctx.cfg.symbols and info.followed_ts]
-    return min(marks, default=0)
+        series = candles.series(ctx.db.con, ctx.exchange_id)
+    marks = {symbol: info.followed_ts for symbol, info in known.items()
+             if symbol in ctx.cfg.symbols and info.followed_ts}
+    listed = [mark for symbol, mark in marks.items() if series[symbol, "1m"].ended_ts is None]
+    return min(listed, default=max(marks.values(), default=0))
 
 
 def _alike(ctx: Context, found: Sequence[Ended], bodies: Mapping[str, Body], left_out: Counter[str]) -> list[Ended]:

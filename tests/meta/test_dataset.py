@@ -190,6 +190,17 @@ def test_a_symbol_that_lags_holds_all_labels_back(plans: Context) -> None:
     assert dataset.load(plans).samples.t1.max() <= late
 
 
+def test_a_delisted_symbol_holds_nobody_up_unless_all_are(plans: Context) -> None:
+    whole = dataset.followed(plans)
+    early = whole - 3 * timeframe.DAY
+    write(plans, "UPDATE symbols SET followed_ts = ? WHERE symbol LIKE 'ETH%'", early)
+    assert dataset.followed(plans) == early
+    write(plans, "UPDATE series SET ended_ts = ? WHERE symbol LIKE 'ETH%'", early)
+    assert dataset.followed(plans) == whole
+    write(plans, "UPDATE series SET ended_ts = ?", early)
+    assert dataset.followed(plans) == whole
+
+
 def test_a_plan_without_its_candles_is_left_out_and_counted(plans: Context) -> None:
     name = dataset.load(plans).samples.ids[-1]
     symbol, ts = plans.db.con.execute("SELECT symbol, ts FROM signals WHERE id = ?", (name,)).fetchone()
