@@ -143,8 +143,7 @@ class TelegramApi:
             self._loop = self._bot = None
         if loop is None or bot is None:
             return
-        for request in bot._request:  # Bot.shutdown does nothing unless Bot.initialize (a getMe) came before
-            asyncio.run_coroutine_threadsafe(request.shutdown(), loop).result()
+        asyncio.run_coroutine_threadsafe(_end(bot), loop).result()
         loop.call_soon_threadsafe(loop.stop)
 
     async def _bounded(self, answer: Awaitable[T], whole: float) -> T:
@@ -219,6 +218,16 @@ def _title(chat: Json) -> str:
 
 def _id(part: Json) -> str:
     return str(part["id"]) if isinstance(part.get("id"), int) else ""
+
+
+async def _end(bot: "Bot") -> None:
+    # What still waits for an answer ends first: a poll cut off from its connection would print a traceback.
+    waiting = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for request in bot._request:  # Bot.shutdown does nothing unless Bot.initialize (a getMe) came before
+        await request.shutdown()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
