@@ -26,7 +26,7 @@ from core.store.db import Database
 from core.timeframe import DAY
 
 # What a daemon has no business to load until it needs it.
-HEAVY = ("pandas", "pyarrow", "numba", "llvmlite", "xgboost", "sklearn", "scipy", "streamlit", "telegram", "plotly")
+HEAVY = ("pandas", "pyarrow", "numba", "llvmlite", "xgboost", "sklearn", "scipy", "streamlit", "telegram")
 
 
 class SharedClock(VirtualClock):

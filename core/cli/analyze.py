@@ -71,8 +71,10 @@ def run(args: Namespace, out: Out) -> int:
         (origin, verdict): [r for r in rows if (r["origin"], r["verdict"]) == (origin, verdict)]
         for origin, verdict, _ in _SECTIONS
     }
-    sections = [_as_json(origin, verdict, found[origin, verdict]) for origin, verdict, _ in _SECTIONS]
-    out.result({"sections": sections, "filter": own.plain()})
+    if out.as_json:
+        sections = [_as_json(origin, verdict, found[origin, verdict]) for origin, verdict, _ in _SECTIONS]
+        out.result({"sections": sections, "filter": own.plain()})
+        return 0
     for line in _report(found, own, out):
         out.say(line)
     return 0
@@ -103,6 +105,8 @@ def _report(found: dict[tuple[str, str], list[dict[str, Any]]], own: Account, ou
         *lines,
         "Net of fees, slippage and funding. Fills are assumed as docs/RULES.md says: stops first, gaps fill at the "
         "gap.",
+        "USD: each trade at usd_per_trade; the page Results, the report and the bot's sums count each plan at its own "
+        "size.",
         "Break-even Win%: the rate at which these wins and losses cancel. Overlapping trades make every interval "
         "wider than shown.",
     ]

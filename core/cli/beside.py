@@ -1,5 +1,6 @@
 """`demo`: the demo in the foreground with the dashboard beside it; when one is asked to stop, both do."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,12 @@ from core.cli.screen import Out
 ROOT = Path(__file__).parents[2]
 HOST, PORT = "127.0.0.1", 8501
 LOG = "dashboard.log"  # in app.data_dir
+# Asks Linux to end this process when its parent ends, however that ends (PR_SET_PDEATHSIG; it only reads, so a kill
+# costs nothing), looks whether it came too late for that, and becomes the command. Other systems have no such wish.
+_TIED = """import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])"""
 _TRIED = 20  # ports after the usual one
 _PATIENCE = 5.0  # seconds that a dashboard has to end by itself
 
@@ -71,12 +78,13 @@ def command(config: Path, db: Path, port: int) -> list[str]:
 def dashboard(command: Sequence[str], log: Path, out: Out) -> Iterator[subprocess.Popen[bytes]]:
     """The dashboard as a process of its own, ended with the block; told where it ends before that.
 
-    It gets a session of its own: Ctrl-C in a terminal reaches the demo alone, which then ends both.
+    It gets a session of its own: Ctrl-C in a terminal reaches the demo alone, which then ends both. On Linux it also
+    ends when this process is killed.
     """
     leaving = threading.Event()
     with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+        process = subprocess.Popen(_tied(command), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
     watch = threading.Thread(target=_watch, args=(process, leaving, log, out), daemon=True)
     watch.start()
     try:
@@ -85,6 +93,12 @@ def dashboard(command: Sequence[str], log: Path, out: Out) -> Iterator[subproces
         leaving.set()
         _end(process)
         watch.join(_PATIENCE)
+
+
+def _tied(command: Sequence[str]) -> list[str]:
+    if not sys.platform.startswith("linux"):
+        return list(command)
+    return [sys.executable, "-S", "-c", _TIED, str(os.getpid()), *command]
 
 
 def _watch(process: "subprocess.Popen[bytes]", leaving: threading.Event, log: Path, out: Out) -> None:

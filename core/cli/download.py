@@ -18,6 +18,7 @@ from core.engine.backfill import Estimate, backfill, estimate
 from core.engine.context import Context
 from core.engine.resample import resample
 from core.engine.sync import markets, sync
+from core.engine.tick import record
 from core.errors import Transient
 from core.market.exchange import Exchange
 from core.store import candles, reports
@@ -44,6 +45,7 @@ def run(args: Namespace, out: Out) -> int:
                 failed = _fetch(ctx, start, end, stop, out)
                 stopped = stop.is_set()
         finally:
+            record(ctx, [])  # how many requests it took
             ctx.exchange.close()
         return _summary(ctx, failed, stopped, out)
 

@@ -6,6 +6,7 @@ from core.cli import opening
 from core.cli.options import check_span
 from core.cli.screen import Out, counted
 from core.config import Config
+from core.engine import daily_reconcile
 from core.engine.reconcile import ReconcileResult, reconcile
 from core.errors import LockHeld
 
@@ -44,10 +45,13 @@ def run(args: Namespace, out: Out) -> int:
 
 
 def _reconciled(args: Namespace, cfg: Config) -> tuple[ReconcileResult, str]:
-    # It only writes the marks `revised`; beside a running daemon it reads.
+    # It writes the marks `revised`, and what the last day gave for the page Truth; beside a running daemon it reads.
     try:
         with opening.writer(args, cfg, "reconcile") as ctx:
-            return reconcile(ctx, args.start, args.end, mark=True), ""
+            found = reconcile(ctx, args.start, args.end, mark=True)
+            if args.start is None and args.end is None:
+                daily_reconcile.keep(ctx, found)
+            return found, ""
     except LockHeld:
         with opening.reader(args, cfg) as ctx:
             return reconcile(ctx, args.start, args.end), "; not marked now, since the daemon is writing"

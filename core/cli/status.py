@@ -7,7 +7,7 @@ from typing import Any
 
 from core.cli import opening
 from core.cli.screen import Out, counted, size
-from core.engine import announce, drift, funnel, warmup
+from core.engine import announce, drift, funnel, health, warmup
 from core.engine.context import Context
 from core.store import candles, reports, runs
 from core.store.lock import holder
@@ -45,6 +45,7 @@ def gather(ctx: Context) -> dict[str, Any]:
             "frontiers": {s: known[-1].frontier for s, known in candles.stretches(con, ctx.exchange_id).items()},
             "exchange_down_since": runs.get(con, "exchange_down_since"),
             "banned_until": runs.get(con, "banned_until", 0),
+            "requests": {"today": runs.sent_since(con, today), "week": runs.sent_since(con, today - 6 * DAY)},
             "paused": announce.paused_since(con),
             "unfinished": reports.unfinished(con, ctx.exchange_id),
             "closed_today": reports.closed_between(con, ctx.exchange_id, today, today + DAY),
@@ -121,6 +122,13 @@ def _candles(facts: dict[str, Any]) -> str:
 
 
 def _exchange(facts: dict[str, Any]) -> str:
+    sent = facts["requests"]
+    if not sent["week"]:
+        return _answers(facts)
+    return f"{_answers(facts)}; requests today {health.asked(sent['today'])}, in 7 days {health.asked(sent['week'])}"
+
+
+def _answers(facts: dict[str, Any]) -> str:
     if facts["replayed"]:
         return "a replayed market, not the real exchange"
     if facts["exchange_down_since"] is not None:

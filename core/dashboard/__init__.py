@@ -1,1 +1,1 @@
-"""The dashboard: pages over the database, opened read-only. Streamlit, pandas and plotly live here alone."""
+"""The dashboard: pages over the database, opened read-only. Streamlit and pandas live here alone."""

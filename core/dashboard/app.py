@@ -1,16 +1,12 @@
 """The dashboard as a whole: what was asked for, the pages, the sidebar, and the pages for bad days."""
 
-import argparse
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import streamlit as st
-from streamlit import runtime
 from streamlit.navigation.page import StreamlitPage
 
-from core.dashboard import parts, theme
+from core.dashboard import command, parts, theme
 from core.dashboard.pages import chart, filter, now, results, system, trades, truth
 from core.dashboard.reading import NotReady, Source, State, look
 
@@ -37,28 +33,16 @@ PAGES = (
 )
 
 _ABOUT = "Trader_AI: signals for crypto futures with a lie detector. Not financial advice; it trades nothing."
-_EXAMPLES = """examples:
-  streamlit run dashboard.py                              the database of config.yaml
-  streamlit run dashboard.py -- --db data/demo.db         another database
-  streamlit run dashboard.py --server.port 8600           another port (Streamlit's own options come first)
-
-python dashboard.py --help shows this page; the dashboard itself is started by `streamlit run`."""
-
-
-class WrongUsage(Exception):
-    """The command line makes no sense."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw the page that is asked for; outside of Streamlit say how to start it."""
-    if not runtime.exists():
-        raise SystemExit(_outside(argv))
+    """Draw the page that is asked for, over the database that the command line names."""
     try:
-        args = _parser().parse_args(argv)
-    except WrongUsage as error:
-        st.error(f"{error}\n\n```\n{_EXAMPLES}\n```")
+        source = command.source(argv)
+    except command.WrongUsage as error:
+        st.error(f"{error}\n\n```\n{command.EXAMPLES}\n```")
         return
-    run(Source(Path(args.config), Path(args.db) if args.db else None))
+    run(source)
 
 
 def run(source: Source, first: str = "now") -> None:
@@ -119,25 +103,3 @@ def _waiting(source: Source, kind: str) -> None:
     if state.kind != kind:
         st.rerun()
     parts.bad_day(state)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise WrongUsage(message)
-
-
-def _parser() -> _Parser:
-    parser = _Parser("streamlit run dashboard.py --", description="The dashboard, read-only on the database.",
-                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--config", default="config.yaml", help="configuration file (default: config.yaml)")
-    parser.add_argument("--db", help="database (default: app.db_path of the configuration)")
-    return parser
-
-
-def _outside(argv: Sequence[str] | None) -> int:
-    asked = sys.argv[1:] if argv is None else list(argv)
-    if "-h" in asked or "--help" in asked:
-        _parser().print_help()
-        return 0
-    print(f"error: the dashboard is started by Streamlit\n\n{_EXAMPLES}", file=sys.stderr)
-    return 2

@@ -23,6 +23,7 @@ PAGES_KEY = "_pages"
 _STYLE = """<style>
 .stMainBlockContainer {padding: 4rem 2.2rem 3rem 2.2rem; max-width: 1700px}
 [data-testid="stMetricValue"] {font-size: 1.55rem; line-height: 1.3}
+.st-key-figure-ready {position: absolute}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding: 4rem 0.9rem 2rem 0.9rem}
   [data-testid="stMetricValue"] {font-size: 1.2rem}
@@ -52,17 +53,37 @@ def live(every: str | None = "5s") -> Callable[[Callable[P, None]], Callable[P, 
     return wrap
 
 
+def whole(key: str) -> bool:
+    """Whether to draw what lies below the first screen: not as the page is opened, but a second later.
+
+    What is seen stands sooner then. key: one for each page; once true it stays so for the session.
+    """
+    if not st.session_state.get(key):
+        _soon(key)
+    return bool(st.session_state.get(key))
+
+
+@st.fragment(run_every="1s")
+def _soon(key: str) -> None:
+    # Called first as the page is opened, and for the second time a second later.
+    if key in st.session_state:
+        st.session_state[key] = True
+        st.rerun()
+    st.session_state[key] = False
+
+
 def dark() -> bool:
     """Whether the viewer's theme is the dark one."""
     return st.context.theme.type != "light"
 
 
-def figure(fig: Any, key: str) -> None:
-    """A plotly figure (object, or dict of data and layout) that keeps its zoom across refreshes.
+def figure(option: Mapping[str, Any], key: str, height: int = 320, alt: str = "") -> None:
+    """A figure that has no zoom to lose: `theme.option` with its series; its data may be arrays.
 
-    key: one for each figure of a page, and the same at each refresh.
+    key: one for each figure of a page, and the same at each refresh. height: px. alt: what it shows, for those
+    who cannot see it.
     """
-    st.plotly_chart(fig, key=key, theme=None, width="stretch", config=theme.CHART)
+    st.echarts_chart(theme.plain(option), key=key, theme=None, height=height, alt=alt or None)
 
 
 def metrics(items: Iterable[Metric]) -> None:
@@ -107,16 +128,30 @@ def table(rows: Sequence[Row], columns: Sequence[Column], key: str, *, pick: boo
     asked: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if pick else {}
     seen = st.dataframe(_frame(rows, columns), key=key, hide_index=True, width="stretch",
                         height=height or min(len(rows), 10) * 35 + 38, placeholder=words.NONE,
-                        column_config={c.key: _config(c) for c in columns}, **asked)
-    if export and rows:
-        st.download_button(f"CSV · {words.count(len(rows))} rows", lambda: _csv(rows, columns), export, "text/csv",
-                           key=f"{key}-csv", on_click="ignore", type="tertiary", icon=":material/download:")
+                        column_config={c.key: _config(c, rows) for c in columns}, **asked)
+    if export:
+        offer(rows, columns, key, export)
     chosen = seen["selection"]["rows"] if pick else []
     return int(chosen[0]) if chosen else None
 
 
+def offer(rows: Sequence[Row], columns: Sequence[Column], key: str, name: str) -> None:
+    """A button that saves these rows as a CSV file of this name; none where there are no rows."""
+    if rows:
+        st.download_button(f"CSV · {words.count(len(rows))} rows", lambda: _csv(rows, columns), name, "text/csv",
+                           key=f"{key}-csv", on_click="ignore", type="tertiary", icon=":material/download:")
+
+
 def _frame(rows: Sequence[Row], columns: Sequence[Column]) -> pd.DataFrame:
-    return pd.DataFrame({c.key: _series([row.get(c.key) for row in rows], c.kind) for c in columns})
+    return pd.DataFrame({c.key: _prices(rows, c) if c.kind == "price" else
+                         _series([row.get(c.key) for row in rows], c.kind) for c in columns})
+
+
+def _prices(rows: Sequence[Row], c: Column) -> "pd.Series[Any]":
+    # One format serves a whole column. Where its rows have other decimals each, they are texts that sort as numbers.
+    if words.places(rows, c) is None:
+        return pd.Series(words.aligned(rows, c), dtype="object")
+    return pd.Series([row.get(c.key) for row in rows], dtype="float64")
 
 
 def _series(values: list[Any], kind: str) -> "pd.Series[Any]":
@@ -126,20 +161,24 @@ def _series(values: list[Any], kind: str) -> "pd.Series[Any]":
         return pd.Series([words.span(v) for v in values], dtype="object")
     if kind == "count":
         return pd.Series(values, dtype="Int64")
-    if kind in ("number", "pct", "r", "usd", "price"):
+    if kind in ("number", "pct", "r", "usd"):
         return pd.Series(values, dtype="float64")
     if kind == "flag":
         return pd.Series([None if v is None else bool(v) for v in values], dtype="object")
     return pd.Series([words.NONE if v is None else str(v) for v in values], dtype="object")
 
 
-_FORMATS = {"number": "%.3g", "pct": "%+.2f%%", "r": "%+.2fR", "usd": "%+.2f", "price": "%.8g", "count": "%d"}
+_FORMATS = {"number": "%.3g", "pct": "%+.2f%%", "r": "%+.2fR", "usd": "%+.2f", "count": "%d"}
 
 
-def _config(c: Column) -> Any:
+def _config(c: Column, rows: Sequence[Row]) -> Any:
     said: dict[str, Any] = {"label": c.label, "help": c.help or None, "width": c.width or None}
     if c.kind == "time":
         return st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC", **said)
+    if c.kind == "price":
+        decimals = words.places(rows, c)
+        return (st.column_config.TextColumn(alignment="right", **said) if decimals is None else
+                st.column_config.NumberColumn(format=f"%.{decimals}f", **said))
     if c.kind in _FORMATS:
         return st.column_config.NumberColumn(format=_FORMATS[c.kind], **said)
     if c.kind == "flag":

@@ -1,53 +1,49 @@
-"""Figures that change while one looks at them: drawn anew in place, so that zoom and pan stay where they are."""
+"""The figure that changes while one looks at it: drawn anew in place, so that zoom and pan stay where they are."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import plotly
 import streamlit as st
-from streamlit.components import v1, v2
 
 from core.dashboard import theme
+from core.dashboard.views import scripts
+from core.dashboard.views.scripts import Script
 
-Spec = Mapping[str, Any]
-
-NAME = "live_figure"
-_HTML = '<div class="live-figure" style="width: 100%"></div>'
+_EVENTS = {"click": scripts.CLICKED, "datazoom": scripts.HELD, "zr:click": scripts.BACK}
 
 
-def live(fig: Spec, key: str, *, narrow: Spec | None = None, on_click: Callable[[str], None] | None = None,
-         config: Spec | None = None) -> None:
-    """A figure as a plain dict of data and layout.
+READY = "figure-ready"
 
-    key: one for each figure of a page, and the same at each refresh. narrow: keys of the layout that differ on a
-    phone. on_click: told the `customdata` of a point that was clicked. config: keys that differ from theme.CHART.
-    Zoom is kept while `layout.uirevision` is.
+
+def ready() -> None:
+    """Early on a page with a figure: the script, 2.6 MB, is fetched while the rest of the page is drawn."""
+    from streamlit_echarts import st_echarts  # can only be loaded where Streamlit runs
+
+    st_echarts({}, theme="", height="0", renderer="svg", key=READY)
+
+
+def live(option: Mapping[str, Any], key: str, height: str, revision: str,
+         on_click: Callable[[str], None] | None = None) -> None:
+    """`theme.option` with its series and one dataZoom of values; new data are merged into the figure that stands there.
+
+    st.echarts_chart (parts.figure) builds its figure anew whenever the data change, and a zoom would be lost.
+    key: one for each figure of a page, and the same at each refresh. height: as CSS has it. revision: a zoom is kept
+    while it stays the same. on_click: told the `id` of a point that was clicked.
     """
+    from streamlit_echarts import JsCode, st_echarts  # can only be loaded where Streamlit runs
+
     def clicked() -> None:
-        found = st.session_state[key].clicked
+        found = (st.session_state[key] or {}).get("chart_event")
         if found and on_click is not None:
             on_click(str(found))
 
-    shown = {**theme.CHART, **(config or {}), "showSendToCloud": False}
-    shown["modeBarButtonsToRemove"] = [*shown.get("modeBarButtonsToRemove", ()), "sendChartToCloud"]
-    data = {"figure": fig, "narrow": narrow or {}, "config": shown, "source": _library()}
-    _renderer()(key=key, data=data, on_clicked_change=clicked)
+    def sent(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: sent(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [sent(item) for item in value]
+        return JsCode(str(value)) if isinstance(value, Script) else value
 
-
-def preload() -> None:
-    """Have plotly's script ready before a figure asks for it; shows nothing. Last on a page without live figures."""
-    _renderer()(key="live-figure-preload", data={"figure": None, "source": _library()}, height=1)
-
-
-@cache
-def _renderer() -> Callable[..., Any]:
-    script = Path(__file__).with_name("figure.js").read_text(encoding="utf-8")
-    return v2.component(NAME, html=_HTML, js=script, isolate_styles=False)
-
-
-def _library() -> str:
-    # Plotly's own script, out of the installed package and served by this very server: nothing from elsewhere.
-    served = v1.declare_component("plotlyjs", path=str(Path(plotly.__file__).parent / "package_data"))
-    return f"component/{served.name}/plotly.min.js?v={plotly.__version__}"
+    zoom = scripts.kept(option["dataZoom"], revision, f".st-key-{key} .echarts-container")
+    st_echarts(sent(theme.plain({**option, "dataZoom": [zoom]})), theme="", events=_EVENTS, height=height,
+               replace_merge=["series"], key=key, on_change=clicked)

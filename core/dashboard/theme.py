@@ -1,6 +1,9 @@
-"""Colours, and what every figure has in common. Pure: layouts are plain dicts that plotly understands."""
+"""Colours, and what every figure has in common. Pure: figures are plain dicts, ECharts' own options."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 UP, DOWN = "#26a69a", "#ef5350"
 BLUE, ORANGE, PURPLE, GREY, YELLOW = "#42a5f5", "#ffa726", "#ab47bc", "#9e9e9e", "#fdd835"
@@ -10,9 +13,6 @@ SERIES = (BLUE, ORANGE, UP, PURPLE, YELLOW, DOWN, GREY)
 # Badge colours (Streamlit's names) of the evidence labels of core.meta.evidence.
 EVIDENCE = {"insufficient": "gray", "none": "red", "weak": "orange", "moderate": "blue", "strong": "green"}
 GOOD, WARN, BAD, CALM = "green", "orange", "red", "gray"
-
-CHART = {"displaylogo": False, "scrollZoom": False, "responsive": True,
-         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 _INK = {True: "#d5d9e0", False: "#31333f"}
 _GRID = {True: "rgba(255,255,255,0.09)", False: "rgba(0,0,0,0.08)"}
@@ -30,31 +30,56 @@ def faded(colour: str, opacity: float) -> str:
     return f"rgba({parts}, {opacity:g})"
 
 
-def layout(dark: bool, *, height: int = 360, revision: str = "same", **more: Any) -> dict[str, Any]:
-    """The base of a figure's layout; `more` replaces or adds keys, axes are joined with ours.
+def option(dark: bool, *, x: Any = None, y: Any = None, **more: Any) -> dict[str, Any]:
+    """The base of a figure: an option object of ECharts, as its documentation names the keys.
 
-    revision: zoom and hidden traces are kept across refreshes while it stays the same (name the symbol and
-    timeframe, say, so that another one starts afresh). Times on a date axis are UTC, as plotly shows ms.
+    x, y: keys of the axes, or a list of such where there are several; joined with what every axis has in common.
+    more: replaces or adds keys; dicts are joined with ours. Times are ms, shown in UTC.
     """
-    axes = {name: {**axis(dark), **more.pop(name, {})} for name in ("xaxis", "yaxis")}
-    axes |= {name: {**axis(dark), **more.pop(name)} for name in list(more) if name.startswith(("xaxis", "yaxis"))}
-    axes["xaxis"].setdefault("rangeslider", {"visible": False})
-    return {
-        "height": height, "uirevision": revision, "autosize": True,
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": _INK[dark], "size": 12}, "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
-        "hovermode": "x unified", "dragmode": "pan", "showlegend": False, "bargap": 0.15,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "hoverlabel": {"bgcolor": _HOVER[dark], "font": {"color": _INK[dark]}},
-        **axes, **more,
-    }
+    base: dict[str, Any] = {
+        "animation": False, "useUTC": True, "backgroundColor": "transparent", "color": list(SERIES),
+        "textStyle": {"color": _INK[dark], "fontSize": 12},
+        "grid": {"left": 8, "right": 12, "top": 28, "bottom": 8, "containLabel": True},
+        "legend": {"show": False, "top": 0, "left": 0, "itemWidth": 16, "itemHeight": 8,
+                   "textStyle": {"color": _INK[dark]}},
+        "tooltip": {"trigger": "axis", "confine": True, "backgroundColor": _HOVER[dark], "borderWidth": 0,
+                    "textStyle": {"color": _INK[dark], "fontSize": 12}}}
+    for name, value in more.items():
+        base[name] = {**base[name], **value} if isinstance(value, dict) and name in base else value
+    return base | {"xAxis": _axes(dark, x), "yAxis": _axes(dark, y)}
 
 
-def axis(dark: bool) -> dict[str, Any]:
-    """What every axis has in common."""
-    grid = _GRID[dark]
-    return {"gridcolor": grid, "zerolinecolor": grid, "linecolor": grid, "automargin": True,
-            "title": {"font": {"size": 12}}}
+def _axes(dark: bool, given: Any) -> Any:
+    return [axis(dark, **one) for one in given] if isinstance(given, (list, tuple)) else axis(dark, **(given or {}))
+
+
+def axis(dark: bool, **more: Any) -> dict[str, Any]:
+    """What every axis has in common; `more` replaces or adds keys."""
+    ink = {"color": _INK[dark]}
+    return {"axisLabel": {**ink, "hideOverlap": True}, "nameTextStyle": ink, "nameLocation": "middle",
+            "axisLine": {"lineStyle": {"color": _GRID[dark]}}, "axisTick": {"show": False},
+            "splitLine": {"lineStyle": {"color": _GRID[dark]}}} | more
+
+
+def plain(value: Any) -> Any:
+    """A figure as JSON has it: arrays as lists, times as ms, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _listed(value)
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _listed(values: Any) -> list[Any]:
+    if values.dtype.kind == "M":
+        values = values.astype("datetime64[ms]").astype(np.int64)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return [None if bad else v for v, bad in zip(values.tolist(), ~np.isfinite(values), strict=True)]
+    return list(values.tolist())
 
 
 _CANDLES = (f'<path fill="{DOWN}" d="M8 2h2v4h4v16H10v8H8v-8H4V6h4z"/>'

@@ -1,7 +1,10 @@
 """Numbers and times as people read them, and the columns of tables. Pure; None is shown as a dash."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 from core.notify import text
 from core.signals import text as numbers
@@ -17,7 +20,7 @@ class Column:
     """One column of a table.
 
     kind: text, count, number, pct, r, usd, price, time (ms UTC), span (ms), flag. width: small, medium,
-    large, pixels, or empty for as wide as needed.
+    large, pixels, or empty for as wide as needed. step: of a price, the key of its row's tick or lot.
     """
 
     key: str
@@ -25,6 +28,35 @@ class Column:
     kind: str = "text"
     help: str = ""
     width: str | int = ""
+    step: str = "tick"
+
+
+def places(rows: Sequence[Mapping[str, Any]], c: Column) -> int | None:
+    """Decimals of all prices of a column; None where rows differ in that, or one does not tell its step."""
+    steps = {row.get(c.step) for row in rows if row.get(c.key) is not None}
+    found = {None if step is None else _decimals(step) for step in steps}
+    return found.pop() if len(found) == 1 else None
+
+
+def aligned(rows: Sequence[Mapping[str, Any]], c: Column) -> list[str | None]:
+    """The prices of a column, each with its row's decimals, as texts that sort as the numbers do.
+
+    Blanks before them bring the points below each other: a blank comes before any digit.
+    """
+    told = [_told(row.get(c.key), row.get(c.step)) for row in rows]
+    wide = max((len(value.partition(".")[0]) for value in told if value is not None), default=0)
+    return [None if value is None else " " * (wide - len(value.partition(".")[0])) + value for value in told]
+
+
+def _told(value: float | None, step: float | None) -> str | None:
+    if value is None:
+        return None
+    return numbers.number(value) if step is None else f"{value:.{_decimals(step)}f}"
+
+
+@cache
+def _decimals(step: float) -> int:
+    return len(text.price(0.0, step).partition(".")[2])
 
 
 def price(value: float | None, tick: float) -> str:

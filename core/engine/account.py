@@ -11,13 +11,13 @@ from math import fsum
 from typing import Any
 
 from core.engine.context import Context
+from core.meta.gate import WORDS, is_judged
 from core.store.candles import Con
 from core.store.reads import account as reads
 from core.store.reads.account import Judged
 from core.trades.performance import WEEK, block_interval
 
 LIVE, RETRO = "live", "retro"
-WORDS = ("ev", "ev_low", "p", "p_low")  # how the reason of every verdict of the filter itself begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +109,25 @@ GROUPS: dict[str, Callable[[Judged], str]] = {
 }
 
 
-def of(ctx: Context, con: Con, start: int | None = None, end: int | None = None) -> Account:
-    """The account of plans that ended in [start, end) (ms UTC, None = no bound). Reads only."""
+def of(ctx: Context, con: Con, start: int | None = None, end: int | None = None,
+       groups: Sequence[str] = tuple(GROUPS)) -> Account:
+    """The account of plans that ended in [start, end) (ms UTC, None = no bound). Reads only. groups: it is cut by."""
     rows = reads.ended(con, ctx.exchange_id, WORDS, start, end)
     left = reads.unfinished(con, ctx.exchange_id, WORDS)
-    return Account(start, end, _book(LIVE, rows, left), _book(RETRO, rows, left))
+    return Account(start, end, _book(LIVE, rows, left, groups), _book(RETRO, rows, left, groups))
 
 
 def judged_by(verdict: str, reason: str) -> str:
     """Who decided: `filter`, `admission` (a refusal of the rules), or nobody yet (``)."""
-    if reason.partition(" ")[0] in WORDS:
+    if is_judged(reason):
         return "filter"
     return "admission" if verdict == "refused" else ""
 
 
-def _book(origin: str, rows: Sequence[Judged], left: Mapping[tuple[str, str], int]) -> Book:
+def _book(origin: str, rows: Sequence[Judged], left: Mapping[tuple[str, str], int], groups: Sequence[str]) -> Book:
     own = [row for row in rows if row.origin == origin]
     kept = [row for row in own if not row.in_sample]
-    by = {group: _cut(kept, key) for group, key in GROUPS.items()}
+    by = {group: _cut(kept, GROUPS[group]) for group in groups}
     return Book(origin, _line(kept), by, len(own) - len(kept), left.get((origin, "refused"), 0),
                 left.get((origin, "pass"), 0))
 

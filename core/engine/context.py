@@ -1,5 +1,6 @@
 """What every stage is handed: configuration as plain parameters, the file, the exchange, the clock."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ class Context:
     announce observe-only signals one by one. tell_all: queue every kind of alert, whatever `send_on`
     says (a console). kernels: plain in the daemon, compiled in retro. config_path: the file that tuned
     thresholds are mirrored into, None = nowhere. name: what handed-back folders call the file, empty = its path;
-    runs that must give the same models in files of any name set it. table: features known already.
+    runs that must give the same models in files of any name set it. table: features known already. counted: those
+    of the exchange's requests that are written down.
     """
 
     cfg: Config
@@ -44,6 +46,7 @@ class Context:
     config_path: Path | None = None
     name: str = ""
     table: Table | None = None
+    counted: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.body = decision_body(self.cfg)

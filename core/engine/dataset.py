@@ -20,6 +20,7 @@ from core.engine import compiled, frames
 from core.engine.context import Context
 from core.engine.params import Body
 from core.meta import trained
+from core.meta.gate import is_judged
 from core.meta.samples import Flags, Samples, build, had_time
 from core.signals.features import NAMES, VERSION, PlanFacts, needs, table
 from core.store import candles, dataset, signals
@@ -28,7 +29,6 @@ from core.store.dataset import Ended
 Progress = Callable[[int, int], None]
 
 _DIRECTIONS = {"long": 1, "short": -1}
-_GATE = ("ev ", "ev_low ", "p ", "p_low ")  # how the gate's own refusals begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def load(ctx: Context, *, start: int | None = None, end: int | None = None, know
     rows, x = _features(ctx, found, left_out, progress)
     samples = _samples(rows, x)
     first = int(samples.t0[0]) if len(samples) else window[0]
-    let_in = {row.id for row in rows if row.verdict == "pass" or row.reason.startswith(_GATE)}
+    let_in = {row.id for row in rows if row.verdict == "pass" or is_judged(row.reason)}
     admitted = np.array([name in let_in for name in samples.ids], np.bool_)
     return Dataset(samples, admitted, +left_out, max(window[0], first), window[1], known, VERSION, fingerprint(samples))
 

@@ -200,10 +200,11 @@ def probability(p: Floats, s: Scored, *, parts: bool = True) -> dict[str, Any]:
     base = s.base.get("base_rate", np.full(len(y), y.mean()))
     gain = interval(metrics.brier_gains(p, y, base), s.samples.t0)
     against = metrics.brier(base, y)
+    least = against or np.nan  # zero where all of few plans won, or all lost: there is nothing to be better than
     found: dict[str, Any] = {
         "n": len(y), "base_rate": float(y.mean()), "claimed": float(p.mean()), "auc": metrics.auc(p, y),
         "brier": metrics.brier(p, y), "brier_base": against, "skill": metrics.brier_skill(p, y, base),
-        "skill_low": gain.low / against, "skill_high": gain.high / against, "log_loss": metrics.log_loss(p, y),
+        "skill_low": gain.low / least, "skill_high": gain.high / least, "log_loss": metrics.log_loss(p, y),
     }
     if parts:
         null = metrics.null_ece(p)  # what chance gives claims that are right, ...

@@ -12,8 +12,8 @@ import numpy as np
 
 from core.candles import Floats, Ints
 from core.engine import figures
-from core.engine.account import WORDS
 from core.engine.figures import Rule, Scored
+from core.meta.gate import is_judged
 from core.meta.samples import TARGETS, TRAILED, Flags, Samples, Texts
 from core.signals.indicators import ema_weights
 from core.signals.kernels import PLAIN
@@ -70,7 +70,7 @@ def record(rows: Sequence[Sequence[Any]]) -> Record:
         r=n["r_multiple"], pnl_pct=n["pnl_pct"], win=n["pnl_pct"] > 0, risk_pct=100.0 * risk / n["entry"],
         cost_r=n["cost_r"], rr1=np.abs(n["tp1"] - n["entry"]) / risk, in_sample=np.zeros(count, np.bool_), **text)
     passed = np.array([verdict == "pass" for verdict in cells["verdict"]], dtype=np.bool_)
-    judged = np.array([reason.partition(" ")[0] in WORDS for reason in cells["reason"]], dtype=np.bool_)
+    judged = np.array([is_judged(reason) for reason in cells["reason"]], dtype=np.bool_)
     p, ev = n["ml_p"], n["ev_pct"]
     model = np.array([name or "" for name in cells["model"]], dtype=object)
     return Record(Scored(samples, passed | judged, p, p, p, ev, ev, {}, {}), passed, judged, model, when["ts"])
@@ -80,6 +80,7 @@ def figures_of(found: Record, rule: Rule) -> dict[str, Any]:
     """The figures of a record in the form of a training's report (`figures.figures`): no baselines, they had no say.
 
     `gate` is what the filter passed itself; where it only observed it is empty. rule: by what the best are ranked.
+    The groups (`by`) are left out: `parts_of` gives them.
     """
     s, gate = found.scored, found.passed & found.judged
     of = int(s.admitted.sum())
@@ -88,8 +89,13 @@ def figures_of(found: Record, rule: Rule) -> dict[str, Any]:
         "to": int(s.samples.t0[-1]) if len(s) else None, "probability": figures.probability(s.p, s),
         "gate": figures.trades(s, gate, of), "ungated": figures.trades(s, s.admitted, of, claimed=False),
         "all": figures.trades(s, np.ones(len(s), np.bool_), claimed=False),
-        "coverage": figures.coverage(s, rule), "deciles": figures.deciles(s), "by": figures.parts(s, gate),
+        "coverage": figures.coverage(s, rule), "deciles": figures.deciles(s),
     }
+
+
+def parts_of(found: Record) -> dict[str, dict[str, Any]]:
+    """The record by timeframe, regime, symbol, direction and setup (`figures.parts`)."""
+    return figures.parts(found.scored, found.passed & found.judged)
 
 
 def by_ending(found: Record) -> tuple[Floats, Floats, Ints]:

@@ -8,7 +8,7 @@ from typing import Any
 from core import timeframe
 from core.engine.context import Context
 from core.engine.explain import Explained, Worth
-from core.meta.gate import FILTER_OFF, UNGATED, Policy, is_ungated
+from core.meta.gate import FILTER_OFF, UNGATED, Policy, is_judged, is_ungated
 from core.signals.indicators import BLOCK, Indicators
 from core.store import candles, reports
 
@@ -167,7 +167,7 @@ def _judged(row: Row, use_ev: bool, policy: Policy | None, worth: Worth | None) 
     key = "models.meta.min_ev_pct" if use_ev else "models.meta.threshold"
     value = row["ev_pct"] if use_ev else row["ml_p"]
     what = f"model {row['model']} gives p(win) {100 * row['ml_p']:.0f} % and EV {row['ev_pct']:.3g} %"
-    held = {"ev": row["verdict"] == "pass", "p": row["verdict"] == "pass"}.get(_first_word(row))
+    held = row["verdict"] == "pass" if is_judged(row["reason"]) else None
     if policy is None:
         return Gate("model", held, value, None, key, what)
     least = policy.limit if use_ev else 100 * policy.limit
@@ -189,7 +189,3 @@ def _held(worth: Worth | None) -> str:
     return (f"; p and payoffs claim an EV of {worth.claimed_pct:.3g} %, and it counts for no more than such claims "
             f"brought on {held.n:,} plans that the model had not learned from: a mean claim of {held.middle:+.2f} R "
             f"before costs brought {held.level:+.2f} R, and of 1 R claimed beyond that {held.slope:.2f} R arrived")
-
-
-def _first_word(row: Row) -> str:
-    return str(row["reason"]).partition(" ")[0].removesuffix("_low")

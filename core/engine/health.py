@@ -1,6 +1,7 @@
 """What the daemon tells of itself: the exchange away and back, symbols gone, a clock that is off."""
 
 import logging
+from collections.abc import Mapping
 
 from core.engine import announce
 from core.engine.context import Context
@@ -62,6 +63,13 @@ def banned_until(ctx: Context) -> int:
     """The time before which the exchange must not be asked, as remembered from before a restart."""
     with ctx.db.lock:
         return int(runs.get(ctx.db.con, _BAN, 0))
+
+
+def asked(sent: Mapping[str, int]) -> str:
+    """How many requests the exchange was sent, in words; sent: by outcome, as `runs.sent_since` gives them."""
+    bad = [f"{sent[name]:,} {word}" for name, word in (("failed", "failed"), ("limited", "told to wait"))
+           if sent.get(name)]
+    return f"{sum(sent.values()):,}" + (f" ({', '.join(bad)})" if bad else "")
 
 
 def _outage(ctx: Context, con: Con, since: int | None, away: bool, now: int) -> None:

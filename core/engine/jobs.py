@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from apscheduler.triggers.cron import CronTrigger
 
 from core import timeframe
-from core.engine import announce, health, weekly_report
+from core.engine import announce, daily_reconcile, health, weekly_report
 from core.engine.backfill import backfill, behind
 from core.engine.context import Context
 from core.engine.resample import resample
@@ -62,6 +62,14 @@ def table(
         Job("db_checkpoint", _cron(minute="*/30", second=40), lambda due: _checkpoint(ctx, due), "tick"),
         # Asked every hour: Monday 00:07 is when a week is first reported, a later hour after an outage.
         Job("weekly_report", _cron(minute=7, second=35), lambda due: weekly_report.run(ctx, due), "report", quiet=True),
+        # Asked every hour too: 00:12, or the first hour after a start.
+        Job(
+            daily_reconcile.NAME,
+            _cron(minute=12, second=25),
+            lambda due: daily_reconcile.run(ctx, due),
+            "report",
+            quiet=True,
+        ),
     ]
     if fill_behind:
         found.append(

@@ -9,9 +9,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any
-
-import numpy as np
 
 from core import timeframe
 from core.candles import Bars
@@ -25,20 +24,22 @@ from core.engine.retro import Part
 from core.engine.scoring import Asked, verdicts
 from core.engine.table import Table
 from core.errors import ConfigError, DataError
+from core.meta.gate import Verdict
 from core.signals import features
 from core.signals.decide import Candidate, first_complete, needs
-from core.signals.features.view import ANCHORED, RANKED
 from core.store import candles, lived, runs, signals
-from core.store.candles import Con, Series
+from core.store.candles import Con
 from core.store.db import Database
-from core.timeframe import DAY, MINUTE, show_time
+from core.timeframe import MINUTE, show_time
 from core.trades.lifecycle import Order, State
+from core.trades.performance import WEEK
 
 Progress = Callable[[int, int], None]
 
 KEY = opening.RELIVED
-_LEAST = 300  # bars since the stretch began, before a timeframe goes live
 _BATCH = 2000
+_EVER = 2**62
+_NO_CANDLES = "there are no candles to live on: `python download_data.py` or `python -m core import-candles` first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,21 @@ def run(
     What lies before `start` is history to learn from. Rows that a retro scan left are kept, and those of the span
     get the verdict of their time. Raises ConfigError where the file has lived already, or otherwise than now asked.
     """
-    ctx = quiet(ctx)
+    span = _span(ctx, start, end)
+    ctx, counts = quiet(ctx, span.start), Counter[str]()
+    begun = _lived_until(ctx, span)
+    if begun is not None and begun >= span.end:  # asked again for what is done
+        return span, counts
     ctx.ensure_rows()
     resample(ctx)
-    span = _span(ctx, start, end)
-    begun, counts = _begin(ctx, span), Counter[str]()
-    if begun >= span.end:  # asked again for what is done
-        return span, counts
+    if begun is None:
+        begun = _begin(ctx, span)
+    promotion.adopt(ctx, span.start)  # once, also where it was killed before
     ctx.kernels = compiled.kernels(retro.cache(ctx))
     table = on_time.table(ctx)
     lines = _lines(ctx, span, counts, learning=bool(table))
     if not lines:
-        raise DataError("there are no candles to live on: `python download_data.py` or `python -m core import-candles` "
-                        "first")
+        raise DataError(_NO_CANDLES)
     _live(ctx, span, lines, table, begun, counts, progress)
     return span, counts
 
@@ -91,11 +94,11 @@ def untouched(db: Database) -> bool:
     return lived.is_empty(db.con)
 
 
-def quiet(ctx: Context) -> Context:
-    """The same file with nothing announced, its models beside it, and a clock of its own."""
+def quiet(ctx: Context, now: int) -> Context:
+    """The same file with nothing announced, its models beside it, and a clock of its own that stands at `now` (ms)."""
     telegram = replace(ctx.cfg.notify.telegram, send_on=())
     cfg = replace(opening.with_models_of(ctx.cfg, ctx.db.path), notify=replace(ctx.cfg.notify, telegram=telegram))
-    return replace(ctx, cfg=cfg, clock=VirtualClock(0), tell_all=False, config_path=None, name=on_time.NAME)
+    return replace(ctx, cfg=cfg, clock=VirtualClock(now), tell_all=False, config_path=None, name=on_time.NAME)
 
 
 # Where it begins
@@ -106,26 +109,29 @@ def _span(ctx: Context, start: int | None, end: int | None) -> Span:
         known = candles.stretches(ctx.db.con, ctx.exchange_id)
     newest = [known[s][-1] for s in ctx.cfg.symbols if s in known]
     if not newest:
-        raise DataError("there are no candles to live on: `python download_data.py` or `python -m core import-candles` "
-                        "first")
+        raise DataError(_NO_CANDLES)
     first, last = min(x.start for x in newest), max(x.frontier for x in newest)
-    span = Span(max(first, start if start is not None else first), min(last, end if end is not None else last))
+    span = Span(max(first, timeframe.floor(first if start is None else start, MINUTE)),
+                min(last, timeframe.floor(last if end is None else end, MINUTE)))
     if span.start >= span.end:
         raise ConfigError(f"the candles lie from {show_time(first)} to {show_time(last)}: there is nothing to live "
                           f"between {show_time(start)} and {show_time(end)}")
-    return Span(timeframe.floor(span.start, MINUTE), timeframe.floor(span.end, MINUTE))
+    return span
 
 
-def _begin(ctx: Context, span: Span) -> int:
-    # Up to when this run has lived already (ms); the file is made ready where it is new.
-    asked = {**asdict(span), "symbols": list(ctx.cfg.symbols), "config": ctx.config_hash}
+def _asked(ctx: Context, span: Span) -> dict[str, Any]:
+    return {**asdict(span), "symbols": list(ctx.cfg.symbols), "config": ctx.config_hash}
+
+
+def _lived_until(ctx: Context, span: Span) -> int | None:
+    # Up to when this run has lived already (ms), None where it has not begun; a file that it may not touch is refused.
     with ctx.db.lock:
         con = ctx.db.con
         known = runs.get(con, KEY)
-        marks = {s: x.scanned_ts for s, x in candles.symbols(con, ctx.exchange_id).items() if s in ctx.cfg.symbols}
+        marks = [info.scanned_ts for info in candles.symbols(con, ctx.exchange_id).values()]
         why = lived.has_lived(con, ctx.exchange_id) if known is None else None
         alien = lived.rows_of_others(con, ctx.exchange_id, ctx.cfg.symbols, ctx.config_hash)
-    if known is not None and known != asked:
+    if known is not None and known != _asked(ctx, span):
         raise ConfigError(f"{ctx.db.path} was relived otherwise ({_told(known)}): ask for the same, or live in a file "
                           "of its own with --into FILE")
     if why is not None:
@@ -134,13 +140,15 @@ def _begin(ctx: Context, span: Span) -> int:
     if alien:
         raise ConfigError(f"{ctx.db.path} holds {alien:,} rows of another configuration or of other symbols: live in a "
                           "file of its own with --into FILE, made from the candles of this one")
-    if known is not None:
-        return max(x for x in marks.values() if x is not None)
+    return None if known is None else max(ts for ts in marks if ts is not None)
+
+
+def _begin(ctx: Context, span: Span) -> int:
+    # The file is made ready; from where on it lives.
     with ctx.db.write() as con:
-        runs.put(con, KEY, asked)
+        runs.put(con, KEY, _asked(ctx, span))
         _mark(ctx, con, span.start)
         _go_live(ctx, con, span.start)
-    promotion.adopt(ctx, span.start)
     return span.start
 
 
@@ -149,8 +157,10 @@ def _told(known: dict[str, Any]) -> str:
 
 
 def _mark(ctx: Context, con: Con, until: int) -> None:
-    known, infos = candles.stretches(con, ctx.exchange_id), candles.symbols(con, ctx.exchange_id)
-    marks = [(min(until, known[s][-1].frontier), infos[s].id) for s in ctx.cfg.symbols if s in known]
+    # Of every symbol, as in a tick: what governs is in force a minute after the newest of these marks.
+    known = candles.stretches(con, ctx.exchange_id)
+    marks = [(min(until, known[s][-1].frontier), info.id)
+             for s, info in candles.symbols(con, ctx.exchange_id).items() if s in known]
     candles.set_watermarks(con, "scanned_ts", marks)
     candles.set_watermarks(con, "followed_ts", marks)
 
@@ -158,31 +168,19 @@ def _mark(ctx: Context, con: Con, until: int) -> None:
 def _go_live(ctx: Context, con: Con, start: int) -> None:
     # What the daemon notes as it goes: from when on each timeframe decides, and each frame of its features is whole.
     known, series = candles.stretches(con, ctx.exchange_id), candles.series(con, ctx.exchange_id)
-    scanned, whole = ctx.scanned_timeframes(), dict[str, int]()
-    for (symbol, tf), row in series.items():
-        if tf == "1m" or symbol not in known:
-            continue
-        stretch, size = known[symbol][-1], timeframe.ms(tf)
-        opens = lived.opens(con, row.id, stretch.start)
-        need = RANKED if frames.btc_of(symbol) is None and tf in scanned else ANCHORED
-        if len(opens) >= need:
-            since = max(opens[need - 1] + size, timeframe.floor(stretch.start, size) + need * size)
-            whole[f"{symbol} {tf}"] = since if since > start else 0
-        if symbol in ctx.cfg.symbols and tf in scanned:
-            warm = _warm(ctx, con, row, tf, stretch.start)
-            if warm is not None:
-                # The first tick with something new comes a minute after the history's end.
-                candles.set_live_from(con, row.id, max(warm, timeframe.floor(start + MINUTE, size)) + size)
-    runs.put(con, frames.WHOLE, whole)
-
-
-def _warm(ctx: Context, con: Con, row: Series, tf: str, start: int) -> int | None:
-    # When the first bar closes at which the timeframe is warm.
-    size = timeframe.ms(tf)
-    bars = candles.load(con, row.id, size, start, 2**62)
-    first = first_complete(bars, start, needs(ctx.setups_on(tf), params.common(ctx.body)), 0)
-    later = np.flatnonzero(bars.ts[first:] + size >= start + _LEAST * size)
-    return int(bars.ts[first + later[0]]) + size if len(later) else None
+    scanned, common = ctx.scanned_timeframes(), params.common(ctx.body)
+    runs.put(con, frames.WHOLE, None)  # what a daemon noted that decided nothing
+    frames.mark_whole(con, series, known, scanned)
+    infos = candles.symbols(con, ctx.exchange_id)
+    begun = [s for s in ctx.cfg.symbols if s in known and infos[s].market is not None]
+    for symbol, tf in product(begun, scanned):
+        size, first_ts = timeframe.ms(tf), known[symbol][-1].start
+        bars = candles.load(con, series[symbol, tf].id, size, first_ts, _EVER)
+        first = first_complete(bars, first_ts, needs(ctx.setups_on(tf), common), 0)
+        if first < len(bars):
+            # The first tick with something new comes a minute after the history's end.
+            warm = max(int(bars.ts[first]) + size, timeframe.floor(start + MINUTE, size))
+            candles.set_live_from(con, series[symbol, tf].id, warm + size)
 
 
 # What it finds
@@ -202,7 +200,7 @@ def _lines(ctx: Context, span: Span, counts: Counter[str], *, learning: bool) ->
 
 def _line(ctx: Context, part: Part, tf: str, span: Span, counts: Counter[str], learning: bool) -> _Line:
     row, bars = retro.frame(ctx, part, tf)
-    live = 2**62 if row.live_from is None else row.live_from
+    live = _EVER if row.live_from is None else row.live_from
     found = [c for c in retro.candidates(ctx, part, bars, None, span.end + 1, counts)
              if c.decided_ts <= span.start or c.decided_ts >= live]
     terms = params.terms(ctx.body)
@@ -227,20 +225,17 @@ def _live(ctx: Context, span: Span, lines: list[_Line], table: list[Job], begun:
     assert isinstance(clock, VirtualClock)
     due = sorted(((ts, n, job) for n, job in enumerate(table) for ts in jobs.due_between(job, span.start, span.end)),
                  key=lambda entry: entry[:2])
-    weeks = max(1, -(-(span.end - span.start) // (7 * DAY)))
+    weeks = max(1, -(-(span.end - span.start) // WEEK))
     for line in lines:  # what a run that was killed has written
         line.at = bisect_right(line.times, begun) if begun > span.start else 0
     for ts, _, job in due:
         if (ts <= begun and begun > span.start) or on_time.is_done(ctx, job.name, ts):
             continue
         clock.set(ts)
-        if ts > span.start:
-            _advance(ctx, lines, ts - MINUTE, span, counts)
-        else:
-            _advance(ctx, lines, ts, span, counts)
+        _advance(ctx, lines, max(ts - MINUTE, span.start), span, counts)
         counts["weekly_failed"] += sum(done.state == "failed" for done in jobs.run(ctx, job, ts))
         if progress:
-            progress((ts - span.start) // (7 * DAY), weeks)
+            progress((ts - span.start) // WEEK, weeks)
     clock.set(span.end)
     _advance(ctx, lines, span.end, span, counts)
     if progress:
@@ -259,13 +254,13 @@ def _advance(ctx: Context, lines: list[_Line], until: int, span: Span, counts: C
         line.at = max(line.at, to)
 
 
-def _judged(ctx: Context, line: _Line, at: int, to: int) -> list[Any]:
+def _judged(ctx: Context, line: _Line, at: int, to: int) -> list[Verdict]:
     with ctx.db.lock:
         asked = Asked(line.part.symbol, timeframe.NAMES[line.bars.tf], line.bars, ctx.body, line.found[at:to])
         return verdicts(ctx, ctx.db.con, asked)
 
 
-def _store(ctx: Context, con: Con, line: _Line, at: int, to: int, judged: list[Any], span: Span,
+def _store(ctx: Context, con: Con, line: _Line, at: int, to: int, judged: list[Verdict], span: Span,
            counts: Counter[str]) -> None:
     terms, part = params.terms(ctx.body), line.part
     first, last = line.times[at], line.times[to - 1]
@@ -281,6 +276,6 @@ def _store(ctx: Context, con: Con, line: _Line, at: int, to: int, judged: list[A
         retro.write(ctx, con, part, fresh[a:a + _BATCH], terms, book, counts)
 
 
-def _verdict(part: Part, c: Candidate, v: Any) -> Iterable[Any]:
+def _verdict(part: Part, c: Candidate, v: Verdict) -> Iterable[Any]:
     return (v.p_raw, v.p, v.ev_pct, v.model, "pass" if v.passed else "refused", v.reason, int(v.in_sample),
             retro.id_of(part, c))

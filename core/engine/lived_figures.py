@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from core.candles import Floats, Ints
-from core.engine.account import WORDS
+from core.engine import promotion
 from core.engine.context import Context
 from core.engine.lived import Span
+from core.meta.gate import WORDS
 from core.meta.samples import Flags
 from core.store import lived, models
 from core.store.reads import results
-from core.timeframe import DAY
 from core.trades import columns, equity, grouped
 from core.trades.columns import Columns
+from core.trades.performance import WEEK
 
-WEEK = 7 * DAY
 SYSTEM, FILTER, UNGATED, SHADOW, ADMISSION = "system", "filter", "ungated", "refused", "admission"
 
 
@@ -80,13 +80,10 @@ def _group(part: Columns, counts: Mapping[str, int], name: str, starting: float,
             "expectancy_r_low", "expectancy_r_high", "profit_factor", "tail_share_pct")
     admitted = counts[SYSTEM] + counts[SHADOW]
     bank = equity.account(part, starting, span.start, span.end)
-    fall = grouped.fall(part.r)
-    total = np.cumsum(part.r)
-    high = 0.0 if fall is None or fall[0] < 0 else float(total[fall[0]])
     return {
         "plans": counts[name], "coverage_pct": None if name == ADMISSION or not admitted else
         100.0 * counts[name] / admitted, **{key: told[key] for key in kept}, "total_r": float(part.r.sum()),
-        "drawdown_r": 0.0 if fall is None else high - float(total[fall[1]]), "profit_usd": bank.profit_usd,
+        "drawdown_r": 0.0 - float(equity.underwater(part.r).min(initial=0.0)), "profit_usd": bank.profit_usd,
         "profit_pct": bank.profit_pct, "drawdown_usd": bank.drawdown.depth_usd if bank.drawdown else 0.0,
         "drawdown_pct": bank.underwater_pct, "ruined_ts": bank.ruined_ts,
         "most_open": equity.most_open(part.opened_ts, part.closed_ts),
@@ -127,4 +124,4 @@ def _learned(con: Any, span: Span) -> dict[str, Any]:
                 **({"level": e.detail["level"]} if "level" in e.detail else {})} for e in history]
     return {"trainings": trained, "models": len(models.registered(con, models.META)),
             "promoted": sum(e.kind == models.META and e.model is not None for e in history), "changes": changes,
-            "governs": next((e.model for e in reversed(models.history(con, models.META))), None)}
+            "governs": promotion.current(con)}

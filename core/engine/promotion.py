@@ -276,7 +276,7 @@ def mark(con: Con, order: Order) -> None:
 
 
 def done_until(con: Con, who: str) -> int:
-    """When the newest weekly run of `train`, `calibrate` or `tune` done on time was due, ms; 0 for none."""
+    """When the newest weekly run of `train`, `calibrate`, `tune` or `drift` done on time was due, ms; 0 for none."""
     return int(runs.get(con, _WEEKLY, {}).get(who, 0))
 
 

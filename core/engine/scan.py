@@ -97,12 +97,9 @@ def _scan_symbol(
 
 def _go_live(ctx: Context, con: Con, tf: str, row: Series, stretch: Stretch, end: int, now: int) -> None:
     # From the first decision after this tick on, live decides; what lies before is retro's (rule 30).
-    size, common = timeframe.ms(tf), params.common(ctx.body)
-    reach = window(ctx.setups_on(tf), common)
-    if (end - stretch.start) // size < 300:
-        return
-    bars = candles.tail(con, row.id, size, end, reach)
-    if len(bars) and first_complete(bars, stretch.start, needs(ctx.setups_on(tf), common), len(bars) - 1) < len(bars):
+    size, setups, common = timeframe.ms(tf), ctx.setups_on(tf), params.common(ctx.body)
+    bars = candles.tail(con, row.id, size, end, window(setups, common))
+    if first_complete(bars, stretch.start, needs(setups, common), len(bars) - 1) < len(bars):
         candles.set_live_from(con, row.id, timeframe.floor(now, size) + size)
 
 

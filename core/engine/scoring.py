@@ -72,7 +72,7 @@ def policies(ctx: Context, con: Con, asked: Asked) -> list[Policy | None]:
     """What the gate asks of each candidate, None where no model governs it or the filter is off."""
     if not asked.body["meta"]["enabled"] or not models.has_history(con):
         return [None] * len(asked.found)
-    return _Gate(ctx, con, asked).policies(None)
+    return _Gate(ctx, con, asked).policies()
 
 
 def model_root(ctx: Context) -> Path:
@@ -116,17 +116,19 @@ class _Gate:
         self._unfit = cache(self._find_unfit)
 
     def verdicts(self) -> list[Verdict]:
-        found = self.asked.found
-        governed = [self._governed(*self._governing(c.decided_ts)) for c in found]
+        found, governed = self.asked.found, self._all_governed()
         missing = self._awaited() if any(g.artifact for g in governed) else None
         scores = self._scores(governed) if missing is None else [None] * len(found)
-        asked = self.policies(missing)
-        return [judge(c.refusal, True, s, p) for c, s, p in zip(found, scores, asked, strict=True)]
+        return [judge(c.refusal, True, score, self._policy(c, by, missing))
+                for c, by, score in zip(found, governed, scores, strict=True)]
 
-    def policies(self, missing: str | None) -> list[Policy | None]:
-        return [self._policy(c, self._governed(*self._governing(c.decided_ts)), missing) for c in self.asked.found]
+    def policies(self) -> list[Policy | None]:
+        return [self._policy(c, by, None) for c, by in zip(self.asked.found, self._all_governed(), strict=True)]
 
     # Which model
+
+    def _all_governed(self) -> list[_Governed]:
+        return [self._governed(*self._governing(c.decided_ts)) for c in self.asked.found]
 
     def _governing(self, decided_ts: int) -> tuple[int, bool]:
         # How much of the history judges the decision, and whether that lies behind it.

@@ -9,6 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 from core.engine import announce, on_time, promotion
 from core.engine.context import Context
 from core.engine.jobs import Job
+from core.meta.gate import WORDS
 from core.notify import messages
 from core.store import lived, models, runs
 from core.store.candles import Con
@@ -40,7 +41,7 @@ def filtered(ctx: Context) -> dict[str, Any]:
         con = ctx.db.con
         promoted = [e for e in models.history(con, models.META) if e.model is not None]
         return {"model": promotion.current(con), "promotions": len(promoted),
-                "filter": lived.by_filter(con, ctx.exchange_id)}
+                "filter": lived.by_filter(con, ctx.exchange_id, WORDS)}
 
 
 def _look(ctx: Context, left: dict[str, str], now: int) -> int:
@@ -51,7 +52,8 @@ def _look(ctx: Context, left: dict[str, str], now: int) -> int:
         if not models.has_history(con):
             return 0
         told = runs.get(con, _TOLD, [])
-        found = {verdict: lived.first_judged(con, ctx.exchange_id, verdict) for verdict in left if verdict not in told}
+        found = {verdict: lived.first_judged(con, ctx.exchange_id, WORDS, verdict) for verdict in left
+                 if verdict not in told}
     for verdict in told:
         left.pop(verdict, None)
     news = {verdict: row for verdict, row in found.items() if row is not None}

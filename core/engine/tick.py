@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from core.engine import handin, health
@@ -72,17 +73,24 @@ def tick(
 
 
 def record(ctx: Context, done: Sequence[JobRun]) -> None:
-    """Write job runs down; what a full disk does not take is kept and written with the next ones."""
+    """Write job runs down, and with them how many requests were sent since the last ones.
+
+    What a full disk does not take is kept and written with the next ones.
+    """
     with ctx.db.lock:
         ctx.unwritten += done
+        sent = Counter(ctx.exchange.requests) - ctx.counted if ctx.exchange else Counter()
         try:
             with ctx.db.write(durable=False) as con:
                 runs.add_runs(con, ctx.unwritten)
+                if sent:
+                    runs.add_requests(con, ctx.clock.now(), sent)
         except sqlite3.OperationalError as error:
             ctx.unwritten = ctx.unwritten[-KEPT:]
             log.error("%d job runs could not be recorded yet: %s", len(ctx.unwritten), error)
         else:
             ctx.unwritten = []
+            ctx.counted += sent
 
 
 def _scan(ctx: Context, now: int, failed: dict[str, str], before: Callable[[int], None]) -> int:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from core.errors import ConfigError, Rejected, TraderError, Transient
 
 LONGEST_WAIT_S = 86_400.0
+OK, FAILED, LIMITED = "ok", "failed", "limited"  # what became of a request; limited: the exchange asked us to wait
 _TEXT_LIMIT = 200
 _import_lock = threading.Lock()
 
@@ -59,13 +60,15 @@ def profile(exchange_id: str) -> Profile:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the client takes from outside: `now` (exchange time, ms UTC) and `before_send`.
+    """What the client takes from outside: `now` (exchange time, ms UTC), `before_send` and `answered`.
 
-    `before_send` runs right before each request leaves, and may raise to hold it back.
+    `before_send` runs right before each request leaves, and may raise to hold it back; `answered` after each that
+    left, with OK, FAILED or LIMITED.
     """
 
     now: Callable[[], int]
     before_send: Callable[[], None]
+    answered: Callable[[str], None]
 
 
 def connect(exchange_id: str, hooks: Hooks, api_url: str | None, rate_limit_ms: float | None, timeout_s: float) -> Any:
@@ -158,8 +161,17 @@ def _strict(base: Any, hooks: Hooks, deadline_s: float) -> Any:
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             hooks.before_send()
-            async with asyncio.timeout(deadline_s):  # a trickled reply may outlive the socket's timeouts
-                return await super().fetch(url, method, headers, body)
+            outcome = FAILED
+            try:
+                async with asyncio.timeout(deadline_s):  # a trickled reply may outlive the socket's timeouts
+                    reply = await super().fetch(url, method, headers, body)
+                outcome = OK
+                return reply
+            except error_root as error:
+                outcome = LIMITED if is_ban(error) else FAILED
+                raise
+            finally:
+                hooks.answered(outcome)
 
         def handle_errors(self, code: int, reason: str, url: str, method: str, headers: Any, body: str,
                           response: Any, request_headers: Any, request_body: Any) -> None:

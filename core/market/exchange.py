@@ -56,15 +56,16 @@ class Exchange:
     clock: ours; decides nothing but waits, since a candle is closed by the exchange's own time.
     api_url: another host that speaks the exchange's API. rate_limit_ms: None = ccxt's figure, 0 =
     off. timeout_s: total time of one request. banned_until: ms UTC of our clock, nothing is sent
-    before it. pause: awaitable sleep between quick retries. Raises Transient, Rejected and
-    DataError only, and ConfigError from `open`.
+    before it. pause: awaitable sleep between quick retries. requests: how many were sent since it was made, by
+    what became of them (ok, failed, limited); it only grows. Raises Transient, Rejected and DataError only, and
+    ConfigError from `open`.
     """
 
     def __init__(self, exchange_id: str, clock: Clock, *, api_url: str | None = None,
                  rate_limit_ms: float | None = None, timeout_s: float = 10.0, banned_until: int = 0,
                  pause: Callable[[float], Awaitable[Any]] = asyncio.sleep, seed: int = 0) -> None:
         self.id = exchange_id
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
         self.banned_until = banned_until
         self._clock, self._pause, self._random = clock, pause, random.Random(seed)
         self._settings = (api_url, rate_limit_ms, timeout_s)
@@ -82,7 +83,7 @@ class Exchange:
     def open(self) -> Self:
         """Load the client; sends nothing. Raises ConfigError for an unknown exchange."""
         if self._client is None:
-            hooks = ccxt_client.Hooks(self._time.now, self._before_send)
+            hooks = ccxt_client.Hooks(self._time.now, self._before_send, self._answered)
             self._client = ccxt_client.connect(self.id, hooks, *self._settings)
             self._foreign = ccxt_client.foreign_errors(self._client)
             self._runner = asyncio.Runner()
@@ -299,7 +300,9 @@ class Exchange:
         left = self.banned_until - self._clock.now()
         if left > 0:
             raise Transient(f"{self.id} asked us to wait until {show_time(self.banned_until)}", left / 1000)
-        self.requests += 1
+
+    def _answered(self, outcome: str) -> None:
+        self.requests[outcome] += 1
 
 
 def _worth_a_retry(failure: TraderError, error: Exception) -> bool:

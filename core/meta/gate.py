@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 UNGATED = "ungated"
 FILTER_OFF = "filter off"
+_EV, _P = ("ev", "ev_low", "min_ev_pct"), ("p", "p_low", "threshold")  # a value, its lower bound, the key of the limit
+WORDS = (*_EV[:2], *_P[:2])  # how the reason of every verdict of the filter itself begins
 
 _DIGITS = (2, 3, 4, 6)
 
@@ -85,6 +87,11 @@ def is_ungated(reason: object) -> bool:
     return str(reason).partition(":")[0] == UNGATED
 
 
+def is_judged(reason: object) -> bool:
+    """Whether a row's reason says that the filter itself decided."""
+    return str(reason).partition(" ")[0] in WORDS
+
+
 def _decide(refusal: str | None, enabled: bool, score: Score | None, policy: Policy | None) -> tuple[bool, str]:
     if refusal is not None:
         return False, refusal
@@ -98,7 +105,7 @@ def _decide(refusal: str | None, enabled: bool, score: Score | None, policy: Pol
 
 
 def _compare(score: Score, policy: Policy) -> tuple[bool, str]:
-    name, key = ("ev", "min_ev_pct") if policy.use_ev else ("p", "threshold")
+    name, name_low, key = _EV if policy.use_ev else _P
     value, low = (score.ev_pct, score.ev_low_pct) if policy.use_ev else (score.p, score.p_low)
     limit = policy.limit + policy.raised_p * (score.ev_per_p if policy.use_ev else 1.0)
     margin = score.margin_pct if policy.use_ev else 0.0
@@ -107,7 +114,7 @@ def _compare(score: Score, policy: Policy) -> tuple[bool, str]:
     if not value >= limit + margin:  # a NaN is refused, too
         return False, f"{name} {_shown(value, limit + margin)} < {asked}"
     if not low > limit:
-        return False, f"{name}_low {_shown(low, limit)} <= {key} {_shown(limit, low)} {source}"
+        return False, f"{name_low} {_shown(low, limit)} <= {key} {_shown(limit, low)} {source}"
     return True, f"{name} {_shown(value, limit + margin)} >= {asked}"
 
 

@@ -30,6 +30,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _BEFORE_SENDING = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
 _ABOUT_CHAT = re.compile("chat|rights|user|bot|member|channel|group|topic|thread|peer|kicked|forbidden|admin")
 _ABOUT_TEXT = ("parse entities", "too long", "text is empty", "text must be", "must be encoded in utf-8", "entity")
+_ODD = "Telegram's answer has a shape of its own: something on the way may have answered in its place"
 _RAW_UPDATES = "get_Updates"  # getUpdates; so spelt, the library does not advise its own method, which parses
 _WHO_TOKEN = "put the token from @BotFather into notify.telegram.bot_token and check notify.telegram.api_url"
 _WHO_CHAT = "check notify.telegram.chat_id, and write to the bot (or add it to the group) once"
@@ -109,13 +110,12 @@ class TelegramApi:
             found = self._poll.result()
         except concurrent.futures.CancelledError:
             return []
-        return [heard(update) for update in found
-                if isinstance(update, Mapping) and isinstance(update.get("update_id"), int)]
+        return [heard(update) for update in _listed(found) if isinstance(update.get("update_id"), int)]
 
     def find_chats(self) -> list[tuple[int, str]]:
         """(chat id, title) of each chat that wrote to the bot lately, oldest first. Raises Transient or Rejected."""
         found = self.ask(lambda bot: bot.do_api_request(_RAW_UPDATES, {"timeout": 0}))
-        parts = [part for update in found for part in update.values() if isinstance(part, Mapping)]
+        parts = [part for update in _listed(found) for part in update.values() if isinstance(part, Mapping)]
         chats = [chat for chat in (_part(part, "chat") for part in parts) if _id(chat)]
         return list({chat["id"]: (int(chat["id"]), _title(chat)) for chat in chats}.values())
 
@@ -154,6 +154,8 @@ class TelegramApi:
             raise Unknown(f"Telegram's answer was not complete after {whole:.0f} s") from exc
         except TelegramError as exc:
             raise self._translated(exc) from self._safe(exc)
+        except (KeyError, TypeError, AttributeError) as exc:  # the library trusts that it is Telegram who answers
+            raise Unknown(_ODD) from exc
 
     def _translated(self, exc: Exception) -> TraderError:
         error = translate(exc)
@@ -204,6 +206,12 @@ def heard(update: Json) -> Heard:
     name = sender.get("first_name") or chat.get("title") or ""
     return Heard(update["update_id"], _id(chat), _id(sender), " ".join(str(name).split())[:40],
                  text if own and isinstance(text, str) else "", 1000 * date if isinstance(date, int) else 0)
+
+
+def _listed(found: object) -> list[Json]:
+    if not isinstance(found, list):
+        raise Unknown(_ODD)
+    return [update for update in found if isinstance(update, Mapping)]
 
 
 def _part(whole: Json, key: str) -> Json:

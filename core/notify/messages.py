@@ -14,8 +14,8 @@ from core.notify.text import LIMIT, esc, local, pct, plain, price, r, size, spli
 from core.timeframe import MINUTE, show_span
 
 __all__ = ["GENERATED", "REPEAT", "clock_off", "closed", "digest", "disk_low", "exchange_back", "exchange_down",
-           "late_summary", "note", "one_message_each", "plain", "repeat", "signal", "split", "symbol_gone",
-           "test_message"]
+           "late_summary", "not_the_same", "note", "one_message_each", "plain", "repeat", "signal", "split",
+           "symbol_gone", "test_message"]
 
 Row = Mapping[str, Any]
 
@@ -293,6 +293,13 @@ def disk_low(free: int, *, label: str = "") -> str:
     """Little room is left. free: bytes."""
     return note("Disk nearly full", f"{free // 2**20} MB are left. Once it is full nothing can be written, so nothing "
                                     "is decided. Free some space: work goes on by itself and catches up.", label=label)
+
+
+def not_the_same(differ: int, checked: int, *, label: str = "") -> str:
+    """Recomputing the last day gave other rows than those stored. differ: of `checked` rows."""
+    return note("Live is not replay", f"{differ:,} of the {checked:,} plans of the last 24 hours are not what the "
+                                      "stored candles give. The program or the file was changed by hand, or this is a "
+                                      "fault: python -m core reconcile names them.", label=label)
 
 
 def test_message(*, label: str = "") -> str:

@@ -85,7 +85,7 @@ def page(f: Part) -> str:
 _FOOT = """<h2>How to read this</h2><p>Results are net of fees, slippage and funding, on the fills that the rules
 assume: the stop first where one minute touches both, gaps at the gap. <b>R</b> is the planned risk of a trade.
 <b>Break-even Win%</b> is the rate at which the average win and loss cancel; a win rate says something only beside
-it. Intervals are 95 %; trades that overlap in time make them wider than shown. USD are those of each plan's own
+it. Intervals are 95 %; trades that overlap in time make them wider than shown. USD: each plan at its own
 size; nothing is compounded. Nothing here promises a profit.</p>"""
 
 

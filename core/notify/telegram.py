@@ -48,7 +48,7 @@ class TelegramSender:
 
     def reachable(self) -> None:
         """Ask Telegram anything harmless; raises Transient while it does not answer. A refusal is an answer."""
-        with contextlib.suppress(Rejected, KeyError, TypeError):  # the last two: an answer of an unusual shape
+        with contextlib.suppress(Rejected):
             self.api.ask(lambda bot: bot.get_me())
 
     def amend(self, message_id: str, text: str) -> None:

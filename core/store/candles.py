@@ -331,17 +331,6 @@ def clean(con: Con, exchange: str, symbol: str, span: Span) -> None:
     )
 
 
-def revision_spans(con: Con, exchange: str, symbol: str) -> list[Span]:
-    """Spans [ts, ts + timeframe) of every bar of the symbol that was ever rewritten."""
-    from_name = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
-    rows = con.execute(
-        "SELECT DISTINCT r.ts, s.timeframe FROM revisions r JOIN series s ON s.id = r.series "
-        "WHERE s.exchange = ? AND s.symbol = ? ORDER BY r.ts",
-        (exchange, symbol),
-    )
-    return [(ts, ts + from_name[name] * MINUTE) for ts, name in rows]
-
-
 def _insert(con: Con, series_id: int, rows: Sequence[Row]) -> None:
     con.executemany(
         f"INSERT INTO ohlcv (series, ts, open, high, low, close, volume) VALUES ({int(series_id)}, ?, ?, ?, ?, ?, ?)",

@@ -67,9 +67,3 @@ def counted(con: Con, exchange: str, start: int = 0, end: int = _LATE, known_by:
         (exchange, start, end, known_by),
     ).fetchone()
     return dict(zip(("all", "unfilled", "unfinished", "revised"), map(int, row), strict=True))
-
-
-def newest_decision(con: Con, exchange: str) -> int | None:
-    """The newest decided_ts of all plans, None where there is none."""
-    found = con.execute("SELECT max(decided_ts) FROM signals WHERE exchange = ?", (exchange,)).fetchone()[0]
-    return None if found is None else int(found)

@@ -7,16 +7,12 @@ from typing import Any
 
 from core.errors import ArtifactError
 from core.store.candles import Con
+from core.store.reads.account import judged
+from core.store.reads.results import COLUMNS
 from core.store.signals import row_dicts
-from core.trades.columns import FIELDS
 
 # What a file knows of the market, and nothing that was ever decided on it.
 _MARKET = ("symbols", "series", "sync_checkpoint", "ohlcv", "gaps", "absent", "dirty", "revisions", "funding")
-# What the gate's own reasons begin with: a model's word decided.
-_BY_MODEL = ("g.model IS NOT NULL AND (g.reason GLOB 'ev *' OR g.reason GLOB 'ev_low *' OR g.reason GLOB 'p *' "
-             "OR g.reason GLOB 'p_low *')")
-_OF_TRADES = ("exit_reason", "opened_ts", "closed_ts", "pnl_pct", "gross_pct", "r_multiple", "mae_pct", "mfe_pct",
-              "fill")
 _VERDICT = ("ml_p_raw", "ml_p", "ev_pct", "model", "verdict", "reason", "in_sample")
 
 
@@ -33,20 +29,23 @@ def learnable(con: Con, exchange: str) -> int:
         "AND p.closed_ts IS NOT NULL AND p.opened_ts IS NOT NULL", (exchange,)).fetchone()[0])
 
 
-def first_judged(con: Con, exchange: str, verdict: str) -> dict[str, Any] | None:
-    """The first live plan that a model let pass, or refused; None where there is none yet."""
+def first_judged(con: Con, exchange: str, words: Sequence[str], verdict: str) -> dict[str, Any] | None:
+    """The first live plan that a model let pass, or refused; None where there is none yet. words: as `by_filter`."""
     found = row_dicts(con.execute(
-        f"SELECT g.* FROM signals g WHERE g.exchange = ? AND g.origin = 'live' AND {_BY_MODEL} AND g.verdict = ? "
-        "ORDER BY g.decided_ts, g.id LIMIT 1", (exchange, verdict)))
+        f"SELECT g.* FROM signals g WHERE g.exchange = ? AND g.origin = 'live' AND {judged(words)} AND g.verdict = ? "
+        "ORDER BY g.decided_ts, g.id LIMIT 1", (exchange, *words, verdict)))
     return found[0] if found else None
 
 
-def by_filter(con: Con, exchange: str) -> dict[str, int]:
-    """Live plans by what the filter said: `passed` and `refused` by a model, `ungated` without one that acts."""
+def by_filter(con: Con, exchange: str, words: Sequence[str]) -> dict[str, int]:
+    """Live plans by what the filter said: `passed` and `refused` by a model, `ungated` without one that acts.
+
+    words: how the reasons of a model's own verdicts begin.
+    """
     row = con.execute(
-        f"SELECT coalesce(sum({_BY_MODEL} AND g.verdict = 'pass'), 0), "
-        f"coalesce(sum({_BY_MODEL} AND g.verdict = 'refused'), 0), coalesce(sum(g.reason GLOB 'ungated*'), 0) "
-        "FROM signals g WHERE g.exchange = ? AND g.origin = 'live'", (exchange,)).fetchone()
+        f"SELECT coalesce(sum({judged(words)} AND g.verdict = 'pass'), 0), "
+        f"coalesce(sum({judged(words)} AND g.verdict = 'refused'), 0), coalesce(sum(g.reason GLOB 'ungated*'), 0) "
+        "FROM signals g WHERE g.exchange = ? AND g.origin = 'live'", (*words, *words, exchange)).fetchone()
     return dict(zip(("passed", "refused", "ungated"), map(int, row), strict=True))
 
 
@@ -73,12 +72,6 @@ def rows_of_others(con: Con, exchange: str, symbols: Sequence[str], config_hash:
     return int(con.execute(
         f"SELECT count(*) FROM signals WHERE exchange = ? AND (config_hash <> ? OR symbol NOT IN ({marks}))",
         (exchange, config_hash, *symbols)).fetchone()[0])
-
-
-def opens(con: Con, series_id: int, start: int) -> list[int]:
-    """Opens of a series from `start` on, ascending."""
-    return [r[0] for r in con.execute("SELECT ts FROM ohlcv WHERE series = ? AND ts >= ? ORDER BY ts",
-                                      (series_id, start))]
 
 
 def set_verdicts(con: Con, values: Iterable[Iterable[Any]]) -> None:
@@ -116,9 +109,8 @@ def copy_market(source: Path, con: Con) -> int:
 
 def trades(con: Con, exchange: str, start: int, end: int) -> Iterator[Sequence[Any]]:
     """Filled and ended trades with start < decided_ts <= end, rows of `columns.FIELDS`; in-sample ones never."""
-    names = ", ".join(f"{'p' if name in _OF_TRADES else 'g'}.{name}" for name in FIELDS)
     return con.execute(
-        f"SELECT {names} FROM signals g JOIN positions p ON p.signal = g.n WHERE g.exchange = ? AND g.decided_ts > ? "
+        f"SELECT {COLUMNS} FROM signals g JOIN positions p ON p.signal = g.n WHERE g.exchange = ? AND g.decided_ts > ? "
         "AND g.decided_ts <= ? AND g.in_sample = 0 AND p.closed_ts IS NOT NULL AND p.pnl_pct IS NOT NULL",
         (exchange, start, end))
 

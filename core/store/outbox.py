@@ -99,7 +99,7 @@ class Outbox:
         with self._db.lock:
             rows = self._db.con.execute(
                 f"SELECT {self._id}, not_before FROM {self._rows} WHERE {self._where}"
-                f"(state = 'queued' OR (state = 'unknown' AND lost <= 1)) ORDER BY {self._id} LIMIT ?",
+                f"{_IS_OPEN} ORDER BY {self._id} LIMIT ?",
                 (*self._mine, limit),
             ).fetchall()
         due = [id for id, _ in itertools.takewhile(lambda row: row[1] <= now, rows)]

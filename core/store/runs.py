@@ -1,13 +1,15 @@
 """Job runs, small remembered values, and who did what."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from core.store.candles import Con
-from core.timeframe import DAY
+from core.timeframe import DAY, floor
 
 KEEP_RUNS = 30 * DAY
+_REQUESTS = "requests"
 
 
 class JobRun(NamedTuple):
@@ -33,6 +35,28 @@ def add_runs(con: Con, runs: Iterable[JobRun]) -> None:
 def prune_runs(con: Con, now: int) -> int:
     """Forget job runs older than 30 days."""
     return con.execute("DELETE FROM job_runs WHERE due_ts < ?", (now - KEEP_RUNS,)).rowcount
+
+
+def add_requests(con: Con, now: int, sent: Mapping[str, int]) -> None:
+    """Add requests sent to the exchange, by outcome, to those of the UTC day of `now`; kept as long as job runs."""
+    day, known = floor(now, DAY), requests(con)
+    of_day = known.setdefault(day, {})
+    for outcome, n in sent.items():
+        of_day[outcome] = of_day.get(outcome, 0) + n
+    put(con, _REQUESTS, {str(ts): counts for ts, counts in sorted(known.items()) if ts > day - KEEP_RUNS})
+
+
+def requests(con: Con) -> dict[int, dict[str, int]]:
+    """Requests sent to the exchange by UTC day (ms) and outcome (ok, failed, limited), oldest day first."""
+    return {int(ts): counts for ts, counts in get(con, _REQUESTS, {}).items()}
+
+
+def sent_since(con: Con, since: int) -> Counter[str]:
+    """Requests sent to the exchange by outcome, of the UTC days from `since` (the open of a day, ms) on."""
+    found: Counter[str] = Counter()
+    for day, counts in requests(con).items():
+        found.update(counts if day >= since else {})
+    return found
 
 
 def last_done(con: Con, job: str) -> int | None:

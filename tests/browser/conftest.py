@@ -9,6 +9,7 @@ import pytest
 from tests.browser import site
 
 HERE = Path(__file__).parent
+LIMIT = 2.0  # s: what a first paint may take
 paints: dict[str, float] = {}
 
 
@@ -43,6 +44,7 @@ def browser() -> Iterator[Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How long each page took to stand; for information, since the machine may be busy."""
+    """How long each page took to stand in a fresh browser; for information, since the machine may be busy."""
     for name, seconds in paints.items():
-        terminalreporter.write_line(f"first paint of {name}: {seconds:.1f} s")
+        late = "" if seconds <= LIMIT else f", which is over {LIMIT:.0f} s (is the machine busy?)"
+        terminalreporter.write_line(f"first paint of {name}: {seconds:.1f} s{late}")

@@ -1,13 +1,19 @@
 """The pictures of docs/images: `python -m tests.browser.pictures [--db FILE --config FILE]`.
 
 Made by hand when pages have changed, never by the tests. Without --db the demo is run first, over ten days of the
-recorded candles with a year of history to learn from, and a quick audit: that takes a while.
+recorded candles with a year of history to learn from, and a quick audit: that takes a while. It then goes on in its own
+time while the pictures are taken, so that what they say of the daemon is true. With --db they show what there is: start
+a daemon beside it where they shall say that it runs.
 """
 
 import argparse
 import io
 import sqlite3
+import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,14 +26,15 @@ from core.engine.context import Context
 from core.engine.pictures import of_signal
 from core.signals.setups import REGISTRY
 from core.store.db import Database
-from core.store.lock import WriterLock
+from core.store.lock import holder
 from tests.browser import site
 from tests.conftest import REAL_DATA, ROOT
 
 FOLDER = ROOT / "docs" / "images"
 MOST_BYTES = 300_000
 WIDE = {"width": 1280, "height": 1100}
-SHOWN = ("--start", "2023-08-18T12:00", "--until", "2023-08-28T12:00", "--history", "300d", "--learn")
+MARKET = ("--candles", str(REAL_DATA / "candles"), "--start", "2023-08-18T12:00", "--history", "300d", "--learn")
+SHOWN, LATER = ("--until", "2023-08-28T12:00"), ("--until", "2023-08-29T12:00")
 
 
 def main() -> int:
@@ -40,8 +47,8 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         config, db = (args.config, args.db) if args.db else _made(Path(folder))
-        # The lock stands for a daemon at work: else every page begins by saying that it is away.
-        with WriterLock(db, "scheduler_run.py"), site.serving(config, db) as url, site.browsing() as browser:
+        daemon = nullcontext() if args.db else running(config, db, (*MARKET, *LATER))
+        with daemon, site.serving(config, db) as url, site.browsing() as browser:
             for path in site.PAGES:
                 query = _plan(db) if path == "chart" else ""
                 _picture(browser, url, path, query, site.PHONE, args.out / f"{path}-phone.png")
@@ -87,11 +94,28 @@ def _newest(db: Path) -> tuple[str, str, int] | None:
 
 def _made(folder: Path) -> tuple[Path, Path]:
     config, db = site.configured(folder)
-    site.door("scheduler_run.py", "--demo", "--speed", "max", "--candles", str(REAL_DATA / "candles"), *SHOWN,
-              config=config, db=db, seconds=3 * 3600)
+    site.door("scheduler_run.py", "--demo", "--speed", "max", *MARKET, *SHOWN, config=config, db=db, seconds=3 * 3600)
     site.door("-m", "core", "audit", "--quick", config=config, db=db, seconds=3600,
               fine=(0, 1))  # a row that fails is shown as it is
     return config, db
+
+
+@contextmanager
+def running(config: Path, db: Path, options: Sequence[str], seconds: float = 120.0) -> Iterator[None]:
+    """The demo of a file going on, a second a second, until the block ends. Raises RuntimeError where it does not."""
+    line = [sys.executable, "scheduler_run.py", "--demo", "--speed", "1", *options, "--config", str(config), "--db",
+            str(db)]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + seconds
+        while holder(db) is None:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the demo does not go on")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(seconds)
 
 
 def _picture(browser: Any, url: str, path: str, query: str, size: dict[str, int], target: Path) -> None:

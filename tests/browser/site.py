@@ -24,17 +24,17 @@ GENERATED = ("--span", "30h")
 
 # By path: words that each page shows, and how many figures it draws at least.
 PAGES: dict[str, tuple[tuple[str, ...], int]] = {
-    "now": (("Now", "Waiting for entry", "The day as a funnel", "Latest signals"), 1),
+    "now": (("Now", "Waiting for entry", "The day as a funnel", "Latest signals"), 0),
     "chart": (("Plan", "Entry", "SL", "TP1", "Leverage"), 1),
     "trades": (("Signals and trades", "Closed trades", "CSV"), 0),
-    "results": (("Results", "break-even", "Profit factor", "Market change"), 2),
+    "results": (("Results", "break-even", "Profit factor", "Market change"), 1),
     "filter": (("Filter", "Thresholds in force"), 0),
     "truth": (("Truth", "Scorecard", "python -m core audit"), 0),
     "system": (("System", "Jobs", "Outbox", "Versions"), 0)}
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 SPINNERS = '[data-testid="stSkeleton"], [data-testid="stSpinner"]'
-FIGURE = ".js-plotly-plot .cartesianlayer"
+FIGURE = '[data-testid="stEChartsChart"] canvas, .echarts-container canvas'
 
 
 def chromium() -> str | None:

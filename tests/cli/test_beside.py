@@ -1,5 +1,6 @@
 """`python -m core demo`: the demo and the dashboard begin and end together."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -90,6 +91,49 @@ def test_ending_it_on_purpose_is_not_told_as_a_failure(tmp_path: Path) -> None:
     with beside.dashboard(SLEEPER, tmp_path / "log", said):
         pass
     assert said.notes == []
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from core.cli import beside
+from core.cli.screen import Out
+with beside.dashboard(sys.argv[2:], Path(sys.argv[1]), Out(sys.stdout, sys.stderr, False)) as process:
+    print(process.pid, flush=True)
+    process.wait()
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a process with its parent")
+def test_a_demo_that_is_killed_takes_the_dashboard_with_it(tmp_path: Path) -> None:
+    told = "import time; print('here', flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "log"), sys.executable, "-c", told],
+                              stdout=subprocess.PIPE, cwd=beside.ROOT)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    while not (tmp_path / "log").read_bytes():
+        time.sleep(0.01)
+    assert _alive(child), "it is the command itself that runs under this number"
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 10
+    while _alive(child) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not _alive(child)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a process with its parent")
+def test_one_whose_parent_was_gone_before_it_could_ask_does_not_start(tmp_path: Path) -> None:
+    line = beside._tied([sys.executable, "-c", "print('started')"])
+    line[line.index(str(os.getpid()))] = "1" if os.getpid() != 1 else "2"
+    assert subprocess.run(line, capture_output=True, check=True).stdout == b""
 
 
 def test_both_run_and_both_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,7 @@ def test_analyze_never_shows_a_win_rate_alone(demo: Demo) -> None:
         assert "95 % interval" in head and "Break-even Win%" in head
     for title in ("by setup", "by timeframe", "by direction", "by exit reason", "by month"):
         assert title in text
+    assert "USD: each trade at usd_per_trade; " in text and "count each plan at its own size" in text
 
 
 def test_analyze_keeps_live_and_retro_apart(own: Demo) -> None:

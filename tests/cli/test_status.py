@@ -59,6 +59,13 @@ def test_status_as_json_holds_the_same_facts(demo: Demo) -> None:
     ]
 
 
+def test_status_says_how_many_requests_the_exchange_was_sent(demo: Demo) -> None:
+    found = doors.call("core", "status", *demo.where, "--json").json["requests"]
+    assert found["today"]["ok"] >= 300 and found["week"] == found["today"], "a minute is a request, and it began today"
+    line = next(x for x in doors.call("core", "status", *demo.where).out.splitlines() if x.startswith("Exchange"))
+    assert f"; requests today {found['today']['ok']:,}, in 7 days {found['today']['ok']:,}" in line
+
+
 def test_status_names_the_daemon_that_holds_the_lock(own: Demo) -> None:
     own.db.with_name(own.db.name + ".lock").write_text(json.dumps({"who": "nobody", "pid": 1}))
     assert doors.call("core", "status", *own.where, "--json").json["daemon"] is None  # a stale text is not a lock

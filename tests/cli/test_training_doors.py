@@ -34,9 +34,7 @@ class Own:
 
     def __init__(self, source: Path, folder: Path) -> None:
         self.folder, self.ctx = folder, market_file.copied(source, folder)
-        self.config = folder / "config.yaml"
-        text = market_file.CONFIG.replace("DB", str(self.ctx.db.path)).replace("MODELS", str(folder / "models/meta"))
-        self.config.write_text(text, encoding="utf-8")
+        self.config = market_file.config_file(folder)
 
     def call(self, door: str, *args: object) -> Answer:
         """The door, on this file."""

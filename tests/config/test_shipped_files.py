@@ -94,8 +94,8 @@ def test_the_lock_never_installs_both_builds_of_xgboost():
     assert set(platforms) == {("xgboost-cpu", "=="), ("xgboost", "!=")}
 
 
-PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "telegram": "python-telegram-bot", "yaml": "pyyaml",
-              "xgboost": "xgboost-cpu"}
+PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "streamlit_echarts": "streamlit-echarts",
+              "telegram": "python-telegram-bot", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
 
 
 def imported(folder):

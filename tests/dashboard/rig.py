@@ -4,10 +4,12 @@ import contextlib
 import io
 import json
 import logging
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from functools import cache
+from html import unescape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -71,6 +73,9 @@ def scans(con: sqlite3.Connection, ask: Callable[[Any], object]) -> list[str]:
     return [step for step in plans if step.startswith("SCAN") and step.split()[1] not in SMALL]
 
 
+_TAGS = re.compile(r"(?s)<(style|script)>.*?</\1>|<[^>]*>")
+
+
 def words_of(at: AppTest) -> str:
     """All text on a page, for `in`: headings, paragraphs, captions, metrics, messages, badges and tables."""
     found: list[str] = []
@@ -80,12 +85,13 @@ def words_of(at: AppTest) -> str:
             found += [str(element.value) for element in block.get(kind)]
         found += [f"{metric.label} {metric.value}" for metric in block.get("metric")]
         found += [frame.value.to_string() for frame in block.dataframe]
+        found += [unescape(_TAGS.sub(" ", page.proto.body)) for page in block.get("html")]
     return "\n".join(found)
 
 
 def figures_of(at: AppTest) -> list[dict[str, Any]]:
-    """The plotly figures of a page as plain dicts."""
-    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+    """The figures of a page (parts.figure) as plain dicts."""
+    return [json.loads(chart.proto.spec) for chart in at.get("echarts_chart")]
 
 
 @cache

@@ -4,20 +4,20 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import plotly
 import pytest
 
 from core.candles import Bars
+from core.dashboard import theme
 from core.dashboard.views import candles as drawing
 from core.dashboard.views import chart as view
-from core.dashboard.views import life, plan, reasons
+from core.dashboard.views import life, plan, reasons, scripts
 from core.dashboard.views.candles import Scene
 from core.dashboard.views.chart import Plan, Window
+from core.dashboard.views.scripts import Script
 from core.engine import params
 from core.signals.avwap import anchored_vwap
 from core.signals.fibo import levels as plan_levels
@@ -39,13 +39,19 @@ def scene(plan_: Plan | None = None, **more: Any) -> Scene:
                     "tick": 0.01, "zone": UTC, "plan": plan_, **more})
 
 
-def shapes(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Shapes of a figure by name."""
-    return {shape["name"]: shape for shape in spec["layout"]["shapes"]}
+def series(spec: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in spec["series"] if one["name"] == name)
 
 
-def trace(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(t for t in spec["data"] if t["name"] == name)
+def lines(spec: dict[str, Any], name: str = "levels") -> dict[str, Any]:
+    """Lines of a figure by name, each as its two ends."""
+    return {line["name"]: line["coords"] for one in spec["series"] if one["name"] == name for line in one["data"]}
+
+
+def zones(spec: dict[str, Any]) -> dict[str, Any]:
+    """Shaded parts of a figure by name, each as its two corners."""
+    return {a["name"]: ((a["xAxis"], b["xAxis"]), (a.get("yAxis"), b.get("yAxis")))
+            for a, b in spec["series"][0]["markArea"]["data"]}
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +63,16 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_levels_drawn_are_the_levels_of_the_plan() -> None:
-    found = shapes(drawing.figure(scene(plans.plan()), dark=True))
-    assert {name: found[name]["y0"] for name in ("Entry", "SL", "TP1", "TP2")} == {
-        "Entry": 103.82, "SL": 99.0, "TP1": 112.72, "TP2": 116.18}
-    for name in ("Entry", "SL", "TP1", "TP2"):
-        assert found[name]["y1"] == found[name]["y0"]
-        assert (found[name]["x0"], found[name]["x1"]) == (DECIDED, EXPIRES), "while it waits, up to its expiry"
+    found = lines(drawing.figure(scene(plans.plan()), dark=True))
+    for name, price in {"Entry": 103.82, "SL": 99.0, "TP1": 112.72, "TP2": 116.18}.items():
+        assert found[name] == [[DECIDED, price], [EXPIRES, price]], "while it waits, up to its expiry"
 
 
 def test_their_names_carry_the_price_as_it_is_typed() -> None:
-    notes = [a["text"] for a in drawing.figure(scene(plans.plan()), dark=True)["layout"]["annotations"]]
-    assert {"Entry 103.82", "SL 99.00", "TP1 112.72", "TP2 116.18"} <= set(notes)
+    drawn = series(drawing.figure(scene(plans.plan()), dark=True), "tags")["renderItem"]
+    assert isinstance(drawn, Script)
+    for name in ("Entry 103.82", "SL 99.00", "TP1 112.72", "TP2 116.18"):
+        assert f'"{name}"' in drawn
 
 
 @pytest.mark.covers("rule 11")
@@ -125,71 +130,92 @@ def test_fills_and_exits_stand_at_their_minute_and_price() -> None:
     found = view.marks(plans.plan(trade_=trade, events=events))
     assert [(m.name, m.price, m.tone) for m in found] == [("FILL", 100.0, "plain"), ("TP1", 112.0, "up"),
                                                            ("TP1_TRAIL", 106.0, "up")]
-    drawn = trace(drawing.figure(scene(plans.plan(trade_=trade, events=events)), dark=True), "trade")
-    assert drawn["x"] == [m.ts for m in found] and drawn["y"] == [100.0, 112.0, 106.0]
+    spec = drawing.figure(scene(plans.plan(trade_=trade, events=events)), dark=True)
+    assert [point["value"] for point in series(spec, "trade")["data"]] == [[m.ts, m.price] for m in found]
+    assert [row[6] for row in spec["series"][0]["data"] if len(row) > 6] == [
+        "FILL at 100.00, 5 Jan 01:45Z", "TP1 at 112.00, 5 Jan 01:50Z", "TP1_TRAIL at 106.00, 5 Jan 02:00Z"]
 
 
 def test_waiting_and_holding_are_shaded_and_a_moved_stop_is_drawn() -> None:
     trade, events = plans.trailed()
-    found = shapes(drawing.figure(scene(plans.plan(trade_=trade, events=events)), dark=True))
-    closed = DECIDED + 4 * FIVE + MINUTE
-    assert (found["waiting"]["x0"], found["waiting"]["x1"]) == (DECIDED, DECIDED + FIVE)
-    assert (found["risk"]["x0"], found["risk"]["x1"]) == (DECIDED + FIVE, closed)
-    assert {found["risk"]["y0"], found["risk"]["y1"]} == {103.82, 99.0}
-    assert found["Last stop"]["y0"] == 106.0 and found["Last stop"]["x0"] == DECIDED + 2 * FIVE
-    pending = shapes(drawing.figure(scene(plans.plan()), dark=True))
-    assert (pending["waiting"]["x0"], pending["waiting"]["x1"]) == (DECIDED, EXPIRES) and "risk" not in pending
+    spec = drawing.figure(scene(plans.plan(trade_=trade, events=events)), dark=True)
+    found, closed = zones(spec), DECIDED + 4 * FIVE + MINUTE
+    assert found["waiting"] == ((DECIDED, DECIDED + FIVE), (None, None))
+    assert found["risk"] == ((DECIDED + FIVE, closed), (103.82, 99.0))
+    assert found["reward"] == ((DECIDED + FIVE, closed), (103.82, 116.18))
+    assert lines(spec)["Last stop"] == [[DECIDED + 2 * FIVE, 106.0], [closed, 106.0]]
+    pending = zones(drawing.figure(scene(plans.plan()), dark=True))
+    assert pending == {"waiting": ((DECIDED, EXPIRES), (None, None))}
 
 
 def test_a_market_order_waits_for_nothing() -> None:
     assert view.waiting(plans.plan(plans.row(market=1))) is None
 
 
-def test_names_of_close_levels_are_moved_apart_and_keep_their_order() -> None:
-    found = drawing.apart([10.0, 10.1, 12.0, 10.05], 0.5)
-    assert sorted(range(4), key=lambda i: found[i]) == [0, 3, 1, 2]
-    assert all(b - a >= 0.5 - 1e-9 for a, b in pairwise(sorted(found))) and found[0] == 10.0
-
-
-def test_refused_decisions_nearby_are_dim_and_each_carries_its_id() -> None:
+def test_refused_decisions_nearby_are_hollow_and_each_carries_its_id_and_its_reason() -> None:
     near = [{**plans.row(**more), **plans.trade()} for more in (
-        {"short_id": "TAKEN11"}, {"short_id": "REFUSED", "verdict": "refused"}, {"short_id": "ABCDEFG"})]
+        {"short_id": "TAKEN11"}, {"short_id": "REFUSED", "verdict": "refused", "reason": "cost_r 0.2 > 0.15 <b>"},
+        {"short_id": "ABCDEFG"})]
     spec = drawing.figure(scene(plans.plan(), others=near), dark=True)
-    taken, refused = trace(spec, "taken"), trace(spec, "refused")
-    assert (taken["customdata"], refused["customdata"]) == (["TAKEN11"], ["REFUSED"]), "its own plan is not among them"
-    assert refused["opacity"] < taken["opacity"] and refused["marker"]["symbol"] == ["triangle-up-open"]
-    assert taken["x"] == [DECIDED - FIVE], "at the deciding bar"
+    (taken,), (refused,) = series(spec, "taken")["data"], series(spec, "refused")["data"]
+    assert (taken["id"], refused["id"]) == ("TAKEN11", "REFUSED"), "its own plan is not among them"
+    assert taken["itemStyle"]["color"] == theme.UP and refused["itemStyle"]["color"] == "transparent"
+    assert taken["value"] == [DECIDED - FIVE, 103.0], "below the deciding bar"
+    assert "cost_r 0.2 &gt; 0.15 &lt;b&gt;" in refused["tooltip"]["formatter"]
 
 
 def test_the_zoom_is_given_up_for_another_plan_or_timeframe_alone() -> None:
     def revision(**more: Any) -> str:
-        return str(drawing.figure(scene(**{"plan_": plans.plan(), **more}), dark=True)["layout"]["uirevision"])
+        return drawing.revision(scene(**{"plan_": plans.plan(), **more}))
 
     more_bars = scene(plans.plan()).window._replace(end=T0 + 61 * FIVE)
     assert revision() == revision(window=more_bars) == revision(others=[])
     assert len({revision(), revision(timeframe="1h"), revision(plan_=plans.plan(plans.row(id="other")))}) == 3
 
 
+def test_the_range_that_was_sent_gives_way_to_the_one_that_is_held() -> None:
+    sent = drawing.figure(scene(), dark=True)["dataZoom"]
+    assert (sent["startValue"], sent["filterMode"]) == (T0, "filter") and sent["endValue"] >= T0 + 60 * FIVE
+    text = scripts.kept(sent, "BTC|5m", ".st-key-x .box")
+    assert json.dumps(sent) in text and '"BTC|5m"' in text and '".st-key-x .box"' in text
+
+
 def test_the_time_axis_is_in_the_display_zone_and_says_so() -> None:
     utc = drawing.figure(scene(), dark=True)
     there = drawing.figure(scene(zone=ZoneInfo("Asia/Kolkata")), dark=True)
-    assert there["data"][0]["x"][0] - utc["data"][0]["x"][0] == 5 * HOUR + 30 * MINUTE
-    assert there["layout"]["xaxis"]["title"]["text"] == "UTC+5.5" and not utc["layout"]["xaxis"]["title"]["text"]
+    assert there["series"][0]["data"][0][0] - utc["series"][0]["data"][0][0] == 5 * HOUR + 30 * MINUTE
+    assert there["xAxis"][1]["name"] == "UTC+5.5" and not utc["xAxis"][1]["name"]
+    assert '"UTC+5.5"' in there["tooltip"]["formatter"]
 
 
-def test_a_figure_is_plain_json_without_a_range_slider_in_both_themes_and_on_a_phone() -> None:
+def test_prices_are_told_with_the_decimals_of_the_tick() -> None:
+    for tick, digits in ((0.01, 2), (0.00005, 5), (0.5, 1), (1.0, 0)):
+        axis = drawing.figure(scene(tick=tick), dark=True)["yAxis"][0]
+        assert axis["axisLabel"]["formatter"] == f"(value) => value.toFixed({digits})"
+        assert axis["minInterval"] == tick
+
+
+def test_at_first_a_level_is_seen_however_far_away_it_is() -> None:
+    far = drawing.figure(scene(plans.plan(plans.row(tp2=150.0))), dark=True)["yAxis"][0]
+    for end in ("min", "max"):  # candles of 100 to 110 in a range of 99 to 150
+        assert far[end].endswith(f"([103.82, 99.0, 112.72, 150.0], {1.01 * 51.0 / 10.0})")
+    assert drawing.figure(scene(plans.plan()), dark=True)["yAxis"][0]["max"].endswith(", 2.5)")
+
+
+def test_a_figure_is_plain_json_with_its_volume_in_both_themes() -> None:
     trade, events = plans.trailed()
     for dark in (True, False):
         spec = drawing.figure(scene(plans.plan(trade_=trade, events=events), piv_window=5), dark=dark)
-        assert json.loads(json.dumps(spec, allow_nan=False)) and spec["data"][0]["type"] == "candlestick"
-        assert spec["layout"]["xaxis"]["rangeslider"] == {"visible": False}
-        small = drawing.narrow(spec)
-        assert small["height"] < spec["layout"]["height"] and small["margin"]["r"] < 10
-        assert json.loads(json.dumps(small, allow_nan=False))
+        assert json.loads(json.dumps(theme.plain(spec), allow_nan=False))
+        bars, volume = spec["series"][:2]
+        assert (bars["type"], volume["type"]) == ("candlestick", "bar")
+        assert bars["data"][10][:6] == [START, 104.0, 104.5, 100.0, 105.0, 30.0], "ECharts takes open, close, low, high"
+        assert volume["data"][10] == [START, 30.0, 1]
+        assert "Entry 103.82" in spec["aria"]["label"]["description"]
 
 
 def test_an_empty_window_is_drawn_empty() -> None:
-    assert drawing.figure(scene(bars=plans.bars().cut(0, 0)), dark=True)["data"][0]["x"] == []
+    assert drawing.figure(scene(bars=plans.bars().cut(0, 0)), dark=True)["series"][0]["data"] == []
 
 
 # Which bars are shown
@@ -280,14 +306,18 @@ def test_the_money_of_the_legs_adds_up_to_the_net_result() -> None:
     for name in ("net", "usd"):
         assert sum(line[name] for line in legs) == pytest.approx(total[name])
     assert sum(line.get("slippage") or 0.0 for line in legs) == pytest.approx(total["slippage"])
-    assert "TOTAL" in life.money_table([*legs, total], 0.01).splitlines()[-1]
+    shown = life.money_table([*legs, total])
+    assert shown[-1]["leg"] == "TOTAL"
+    for line in shown:
+        assert (line.get("gross") or 0.0) + (line["costs"] or 0.0) == pytest.approx(
+            line["net"] + (trade["funding_pct"] if line is shown[-1] else 0.0)) or line["leg"] == "funding"
 
 
 def test_contributions_are_bars_with_the_strongest_on_top_and_text_that_markdown_leaves_alone() -> None:
     moved = [{"name": "a_b", "value": 1.0, "by": -0.4, "meaning": "m"}, {"name": "c", "value": None, "by": 0.1,
                                                                         "meaning": "x | y"}]
-    bars = reasons.contributions(moved, True)["data"][0]
-    assert bars["y"] == ["c = ?", "a_b = 1"] and bars["x"] == [0.1, -0.4]
+    bars = reasons.contributions(moved)
+    assert bars.index("a_b <span>= 1") < bars.index("-0.400") < bars.index("c <span>= ?") < bars.index("+0.100")
     assert r"a\_b" in reasons.moved_table(moved) and r"x \| y" in reasons.moved_table(moved)
 
 
@@ -314,18 +344,27 @@ def test_every_stored_trade_of_the_demo_adds_up_and_is_drawn_as_planned(db: Path
                 assert values[ts.index(row["ts"])] == pytest.approx(row["avwap"], rel=1e-12)
 
 
+FIGURE = "streamlit-echarts.streamlit_echarts"
+
+
+def sent(at: Any) -> list[dict[str, Any]]:
+    """What was sent to the figures of a page."""
+    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == FIGURE]
+    return [one for one in found if one["options"] != {}]  # an empty figure only fetches the script early
+
+
 def live_figures(at: Any) -> list[dict[str, Any]]:
-    """The figures that are drawn by our own component."""
-    return [json.loads(c.proto.json)["figure"] for c in at.get("bidi_component")]
+    return [one["options"] for one in sent(at)]
 
 
-def test_live_figures_come_with_their_script_out_of_the_package_and_share_nothing(db: Path) -> None:
-    at = rig.open_page("chart", db)
-    sent = json.loads(at.get("bidi_component")[0].proto.json)
-    assert sent["source"].startswith("component/")
-    assert (Path(plotly.__file__).parent / "package_data/plotly.min.js").exists()
-    assert sent["config"]["showSendToCloud"] is False and "sendChartToCloud" in sent["config"]["modeBarButtonsToRemove"]
-    assert sent["narrow"]["height"] < sent["figure"]["layout"]["height"]
+def test_new_data_are_merged_into_the_figure_and_what_has_gone_disappears(db: Path) -> None:
+    for _ in range(2):  # the component is known to every session of a process
+        at = rig.open_page("chart", db)
+        (found,) = sent(at)
+        assert not at.exception and found["replaceMerge"] == ["series"]
+        assert {"click", "datazoom", "zr:click"} == set(found["onEvents"])
+        (zoom,) = found["options"]["dataZoom"]
+        assert ".st-key-chart-figure .echarts-container" in zoom and zoom.startswith("--x_x--"), "evaluated there"
 
 
 def newest(db: Path, where: str = "1") -> dict[str, Any]:
@@ -340,10 +379,11 @@ def test_the_page_opens_on_the_newest_plan_with_its_numbers_life_and_reasons(db:
     assert not at.exception and f"#{row['short_id']}" in said
     for part in ("Life", "Why", "**costs**", "Alert:", "risk **"):
         assert part in said, part
-    codes = [c.value for c in at.code]
-    assert any(plan.order(row, TERMS).splitlines()[0] == c.splitlines()[0] for c in codes)
+    assert [c.value.splitlines()[0] for c in at.code] == [plan.order(row, TERMS).splitlines()[0]]
     spec = live_figures(at)[0]
-    assert spec["data"][0]["type"] == "candlestick" and shapes(spec)["Entry"]["y0"] == row["entry"]
+    assert spec["series"][0]["type"] == "candlestick" and lines(spec)["Entry"][0][1] == row["entry"]
+    for number in plan.numbers(row, TERMS):
+        assert any(f">{number.value}</code>" in page.proto.body for page in at.get("html"))
 
 
 def test_an_id_in_the_address_chooses_the_plan(db: Path) -> None:
@@ -363,7 +403,7 @@ def test_an_unknown_id_says_so_and_shows_the_newest(db: Path) -> None:
 def test_candles_alone_show_any_timeframe_and_no_plan(db: Path) -> None:
     at = rig.open_page("chart", db, id="candles")
     spec = live_figures(at)[0]
-    assert not at.exception and spec["layout"]["shapes"] == [] and len(spec["data"][0]["x"]) > 100
+    assert not at.exception and lines(spec) == zones(spec) == {} and len(spec["series"][0]["data"]) > 100
     assert "Why" not in rig.words_of(at)
 
 
@@ -389,10 +429,10 @@ def test_a_file_without_any_plan_shows_its_candles(tmp_path: Path) -> None:
             con.execute(f"DELETE FROM {name}")
         con.commit()
     at = rig.open_page("chart", own)
-    assert not at.exception and live_figures(at)[0]["layout"]["shapes"] == []
+    assert not at.exception and lines(live_figures(at)[0]) == {}
 
 
 def test_candles_alone_end_with_the_day_that_is_chosen(db: Path) -> None:
     at = rig.open_page("chart", db, id="candles")
     at.date_input(key="chart-until").set_value(date(2024, 1, 4)).run()
-    assert not at.exception and live_figures(at)[0]["data"][0]["x"][-1] == T0 - FIVE
+    assert not at.exception and live_figures(at)[0]["series"][0]["data"][-1][0] == T0 - FIVE

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.config.schema import Meta
-from core.dashboard import cards
+from core.dashboard import theme
 from core.dashboard.views import filter as view
 from core.dashboard.views import filter_drift as drift_view
 from core.dashboard.views import filter_figures as figures
@@ -17,6 +18,7 @@ from core.engine import forward
 from core.engine.account import Book, Line, Side
 from core.engine.figures import Rule, plain
 from core.meta import registry
+from core.meta.drift import DESIGN
 from core.signals.features import VERSION
 from core.store.db import Database
 from core.store.models import DRIFT, META, THRESHOLDS, Promotion, Registered
@@ -40,10 +42,25 @@ def promotion(n: int = 1, kind: str = META, model: str | None = "m1", **more: An
     return Promotion(**values)
 
 
-def drawn(figure: figures.Figure) -> dict[str, Any]:
-    found = json.loads(json.dumps(cards.plain(figure), allow_nan=False))
-    assert isinstance(found, dict)
+def drawn(figure: figures.Figure) -> dict[str, list[dict[str, Any]]]:
+    """The series of a figure by name, as JSON: a curve, and after it the ends of its intervals."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for series in json.loads(json.dumps(theme.plain(figure), allow_nan=False))["series"]:
+        found.setdefault(series.get("name", ""), []).append(series)
     return found
+
+
+def told(figure: figures.Figure) -> list[tuple[float, str]]:
+    """What its tooltip says, and at which x."""
+    first = drawn(figure)[""][0]["data"]
+    return [(item["value"][0], item["name"]) for item in first]
+
+
+def spans(series: dict[str, Any]) -> list[tuple[float, float, float]]:
+    """The intervals as they are drawn: x, from, to."""
+    data = series["data"]
+    assert all(gap == [x, None] for (x, _), gap in zip(data[::3], data[2::3], strict=True)), "no line between them"
+    return [(x, low, high) for (x, low), (_, high) in zip(data[::3], data[1::3], strict=True)]
 
 
 # What governs
@@ -119,49 +136,109 @@ def test_nothing_taken_is_no_rate() -> None:
     empty = plain(forward.figures_of(record(), Rule(True, 0.0)))
     assert view.headline(empty)[0][1] == "0"
     for figure in (figures.coverage(empty, True), figures.reliability(empty, True), figures.deciles(empty, True)):
-        drawn(figure)
+        assert told(figure) == []
 
 
 def test_coverage_stands_beside_break_even_with_intervals() -> None:
     part = a_part()
-    found = {t["name"]: t for t in drawn(figures.coverage(part, True))["data"]}
-    assert set(found) == {"Won", "Break-even", "The filter", "R per plan"}
-    assert len(found["Won"]["x"]) == len(part["coverage"]) and found["Won"]["error_y"]["array"][0] > 0
-    assert found["Break-even"]["y"][-1] == pytest.approx(100 * part["ungated"]["break_even"])
-    assert found["The filter"]["x"] == [pytest.approx(100 * part["gate"]["coverage"])]
+    figure = figures.coverage(part, True)
+    found, curve = drawn(figure), part["coverage"]
+    assert set(found) == {"", "Won", "Break-even", "The filter", "R per plan"}
+    won, whiskers = found["Won"]
+    assert won["data"] == [[100 * c["coverage"], 100 * c["win_rate"]] for c in curve]
+    assert spans(whiskers) == [(100 * c["coverage"], 100 * c["win_low"], 100 * c["win_high"]) for c in curve]
+    assert found["Break-even"][0]["data"][-1][1] == pytest.approx(100 * part["ungated"]["break_even"])
+    gate = part["gate"]
+    assert found["The filter"][0]["data"] == [[100 * gate["coverage"], 100 * gate["win_rate"]]]
+    r = found["R per plan"]
+    assert spans(r[1]) == [(100 * c["coverage"], c["mean_r_low"], c["mean_r_high"]) for c in curve
+                           if c["mean_r_low"] is not None]
+    assert {series["yAxisIndex"] for series in r} == {1}, "below, on their own axis"
+    assert f"The filter: {gate['n']} plans\nWon {100 * gate['win_rate']:.1f}% (95 %: " in told(figure)[-1][1]
+    assert [text.partition(":")[0] for _, text in told(figure)][:2] == ["Best 5%", "Best 10%"]
+    assert all("Break-even" in text and "R per plan" in text for _, text in told(figure))
+
+
+def test_what_the_tooltip_says_of_a_point_stands_at_that_point() -> None:
+    part = a_part()
+    for figure, name in ((figures.coverage(part, True), "Won"), (figures.reliability(part, True), "Observed"),
+                         (figures.deciles(part, True), "Realised")):
+        at = [x for x, _ in told(figure)]
+        assert [x for x, _ in drawn(figure)[name][0]["data"]] == at[:len(at) - (name == "Won")]
 
 
 def test_reliability_shows_counts_that_add_up() -> None:
-    counts = drawn(figures.reliability(a_part(), False))["data"][2]
-    assert sum(counts["y"]) == 600
+    part = a_part()
+    figure, bins = figures.reliability(part, False), part["probability"]["reliability"]
+    counts = drawn(figure)[""][2]
+    assert spans(counts) == [(100 * b["claimed"], 0, b["n"]) for b in bins] and sum(b["n"] for b in bins) == 600
+    assert spans(drawn(figure)["Observed"][1]) == [
+        (100 * b["claimed"], 100 * b["low"], 100 * b["high"]) for b in bins]
+    ends = drawn(figure)["Says what it means"][0]["data"]
+    assert all(x == y for x, y in ends)
+    assert all(ends[0][0] <= v <= ends[1][0] for span in spans(drawn(figure)["Observed"][1]) for v in span)
+    assert told(figure)[0][1].endswith(f"{bins[0]['n']} plans")
 
 
 def test_deciles_draw_claims_against_results() -> None:
-    data = drawn(figures.deciles(a_part(), True))["data"]
-    assert len(data[1]["x"]) == 10 and data[1]["x"] == sorted(data[1]["x"])
+    part = a_part()
+    points, whiskers = drawn(figures.deciles(part, True))["Realised"]
+    assert points["data"] == [[d["predicted"], d["realised"]] for d in part["deciles"]]
+    assert len(points["data"]) == 10 and points["data"] == sorted(points["data"])
+    assert spans(whiskers) == [pytest.approx((d["predicted"], d["realised"] - 1.96 * d["error"],
+                                              d["realised"] + 1.96 * d["error"])) for d in part["deciles"]]
+
+
+@pytest.mark.parametrize("first", [{}, LOST, REFUSED])
+def test_the_first_plan_that_a_model_judged_is_drawn_without_intervals_of_its_mean(first: dict[str, Any]) -> None:
+    part = plain(forward.figures_of(record(first), Rule(True, 0.0)))
+    assert {label: value for label, value, *_ in view.headline(part)}["Brier skill"] == "–"
+    assert spans(drawn(figures.coverage(part, True))["R per plan"][1]) == []
+    assert len(told(figures.reliability(part, True))) == 1
+    points, whiskers = drawn(figures.deciles(part, True))["Realised"]
+    assert len(points["data"]) == 1 and whiskers["data"] == []
+    assert "95 %" not in told(figures.deciles(part, True))[0][1]
+    assert "Only 1 plans" in view.few(part) and view.few(a_part()) == ""
 
 
 def test_the_histogram_keeps_what_the_filter_did_apart() -> None:
     bins = [Bin(20, "pass", "ev", 3), Bin(20, "refused", "ev_low", 4), Bin(21, "refused", "cost_r", 5),
             Bin(21, "pass", "ungated:", 6), Bin(20, "refused", "p", 1)]
-    data = {t["name"]: t for t in drawn(figures.p_histogram(bins, True, None))["data"]}
-    assert {name: sum(t["y"]) for name, t in data.items()} == {
+    figure = figures.p_histogram(bins, True, None)
+    bars = {name: series[0]["data"] for name, series in drawn(figure).items() if name}
+    assert {name: sum(y or 0 for _, y in data) for name, data in bars.items()} == {
         "passed by the filter": 3, "refused by the filter": 5, "refused by admission": 5, "observed only": 6}
-    assert data["refused by the filter"]["x"] == [41.0]  # a bar of two percent around its middle
-    assert len(drawn(figures.p_histogram(bins, True, 0.55))["layout"]["shapes"]) == 1
+    # A bar of two percent around its middle; ECharts stacks bars by their place in the list: all have all of them.
+    assert [cell for cell in bars["refused by the filter"] if cell[1]] == [[41.0, 5]]
+    assert len({tuple(x for x, _ in data) for data in bars.values()}) == 1
+    assert dict(told(figure))[41.0] == "p from 40% to 42%\n3 passed by the filter\n5 refused by the filter"
+    line = drawn(figures.p_histogram(bins, True, 0.55))[""][-1]["markLine"]["data"]
+    assert line == [{"xAxis": pytest.approx(55.0)}]
+    assert drawn(figures.p_histogram([], True, None)).keys() == {""}
 
 
 def test_rolling_shares_are_those_of_the_last_plans() -> None:
     p, win = np.full(500, 0.4), np.array([1.0, 0.0] * 250)
-    data = drawn(figures.rolling(p, win, JAN + HOUR * np.arange(500), True))["data"]
-    claimed, observed = data[2]["y"], data[3]["y"]
-    assert set(np.round(claimed, 6)) == {40.0} and set(np.round(observed, 6)) == {50.0}
-    assert drawn(figures.rolling(p[:10], win[:10], np.arange(10), True))["data"] == []
+    figure = figures.rolling(p, win, JAN + HOUR * np.arange(500), True)
+    data = drawn(figure)
+    claimed, observed = (data[name][0]["data"] for name in ("Claimed", "Observed"))
+    assert {round(y, 6) for _, y in claimed} == {40.0} and {round(y, 6) for _, y in observed} == {50.0}
+    assert claimed[0][0] == JAN + 199 * HOUR, "known when the last of them ended"
+    # The band is the lower bound, and stacked on it the width: as much above the claim as below.
+    low, wide = data[""][1]["data"], data["What chance allows"][0]["data"]
+    half = 196.0 * (DESIGN * 0.4 * 0.6 / 200) ** 0.5
+    assert [y for _, y in low] == pytest.approx([40.0 - half] * len(low))
+    assert [y for _, y in wide] == pytest.approx([2 * half] * len(wide))
+    at, text = told(figure)[0]
+    assert at == claimed[0][0] and text == "2024-01-09 07:00Z\nWon 50.0%\nClaimed 40.0%\nChance allows 30.9% to 49.1%"
+    assert drawn(figures.rolling(p[:10], win[:10], np.arange(10), True)) == {}
 
 
 def test_importance_shows_the_largest_on_top() -> None:
-    bar = drawn(figures.importance({"a": 0.1, "b": 0.6, "c": 0.3}, True, 2))["data"][0]
-    assert bar["y"] == ["c", "b"]
+    figure = figures.importance({"a": 0.1, "b": 0.6, "c": 0.3}, True, 2)
+    bars = drawn(figure)[""][0]["data"]
+    assert figure["yAxis"]["data"] == ["c", "b"] and [bar["value"] for bar in bars] == [30.0, 60.0]
+    assert bars[1]["label"] == {"formatter": "60.0%"}
 
 
 # The account, thresholds, models
@@ -321,12 +398,19 @@ def governed(folder: Path, plans: list[Any], **report: Any) -> Path:
     return db
 
 
+def opened(at: AppTest, key: str) -> AppTest:
+    at.session_state[key] = True
+    return at.run()
+
+
 def test_the_page_without_a_model_observes_and_says_what_is_missing(tmp_path: Path) -> None:
     at = rig.open_page("filter", trades_file.write(tmp_path, trades_file.results([1.0, -1.0, 2.0])))
     text = rig.words_of(at)
     assert not at.exception
     assert "only observes: no model governs" in text and "3 of 20 closed plans; 17 more are needed" in text
-    assert "every admitted plan" in text, "the single rules stand in its place"
+    assert "every admitted plan" not in text, "nothing is computed that is not looked at"
+    assert rig.figures_of(at) == [] and not len(at.dataframe), "their scripts would hold the page back"
+    assert "every admitted plan" in rig.words_of(opened(at, "filter-rules-open")), "single rules stand in its place"
 
 
 def test_the_page_of_an_empty_file_says_what_to_do(tmp_path: Path) -> None:
@@ -346,11 +430,35 @@ def test_every_tab_of_a_governing_model_draws(tmp_path: Path, plans: list[Any], 
     text = rig.words_of(at)
     assert not at.exception and "governs" in text and "Plans 5" in text, "live plans out of sample come first"
     assert "Refusing them **saved 1.0 R**" in text
-    needed = {"Thresholds": "BTC 1h", "Model card": "5,000 closed plans", "Champion and challengers": "by a test",
+    needed = {"Thresholds": "BTC 1h", "Model card": "5,000 closed plans", "Champion and challengers": "squared error",
               "Drift": "too few to see claims drift", "Single rules": "only long", "History": "model governs"}
     assert needed.get(tab, "") in text
+    assert not len(at.dataframe), "the page stands without the script of these"
     at.segmented_control(key="filter-source").set_value("sealed").run()
     assert not at.exception and "Plans 600" in rig.words_of(at)
+
+
+def drawn_names(at: AppTest) -> list[set[str]]:
+    assert not at.exception and all(chart.proto.alt for chart in at.get("echarts_chart"))
+    return [set(drawn(figure)) for figure in rig.figures_of(at)]
+
+
+def test_the_figures_of_a_governing_model_stand_beside_each_other_and_what_lies_behind_is_asked_for(
+        tmp_path: Path, plans: list[Any]) -> None:
+    at = rig.open_page("filter", governed(tmp_path, plans, sealed=a_part()))
+    assert drawn_names(at) == [{"", "Won", "Break-even", "The filter", "R per plan"},
+                               {"", "Says what it means", "Observed"}]
+    assert "Only 5 plans" in rig.words_of(at)
+    at.session_state["filter-figures"] = "EV and histogram of p"
+    assert drawn_names(at.run()) == [{"", "As predicted", "Realised"}, {"", "passed by the filter",
+                                     "refused by the filter", "refused by admission", "observed only"}]
+    at.session_state["filter-figures"] = "In numbers"
+    text = rig.words_of(at.run())
+    assert not at.exception and "every admitted plan" in text and "1h" in text and "long" in text
+    at.segmented_control(key="filter-account-group").set_value("pair").run()
+    assert "ETH" in at.dataframe[-1].value.to_string()
+    at.session_state["filter-tab"] = "Champion and challengers"
+    assert not at.run().exception and "- by a test" in rig.words_of(opened(at, "filter-verdicts"))
 
 
 def test_a_model_of_an_older_program_is_shown_as_unusable(tmp_path: Path, plans: list[Any]) -> None:

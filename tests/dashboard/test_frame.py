@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.web.server.app_discovery import discover_asgi_app
 
 from core.clock import VirtualClock
 from core.config import load
-from core.dashboard import app, parts, reading, words
+from core.dashboard import app, command, parts, reading, words
 from core.dashboard.reading import BEHIND, CONFIG, FINE, STOPPED, NotReady, Source, look
 from core.engine import demo, opening
 from core.store import candles, migrations, reads
@@ -307,9 +308,19 @@ def test_run_by_itself_the_script_says_how_it_is_started() -> None:
     assert "Traceback" not in ran.stderr
 
 
+def test_streamlit_finds_the_app_that_loads_before_it_answers() -> None:
+    found = discover_asgi_app(ROOT / "dashboard.py")
+    assert found.is_asgi_app and found.app_name == "app"
+
+
 def test_a_wrong_option_is_told_on_the_page() -> None:
-    with pytest.raises(app.WrongUsage, match="--bd"):
-        app._parser().parse_args(["--bd", "x"])
+    with pytest.raises(command.WrongUsage, match="--bd"):
+        command.source(["--bd", "x"])
+
+
+def test_the_command_line_names_the_configuration_and_the_database() -> None:
+    assert command.source([]) == Source(Path("config.yaml"), None)
+    assert command.source(["--config", "c.yaml", "--db", "x.db"]) == Source(Path("c.yaml"), Path("x.db"))
 
 
 def test_the_server_answers_this_machine_only_and_tells_nobody() -> None:

@@ -1,5 +1,6 @@
 """The page Now: plans at work, results so far, and a funnel that explains silence."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,15 @@ def test_passing_without_a_model_is_never_sold_as_a_verdict() -> None:
     assert "ungated" in view.ungated(Funnel(0, 10, 2, 2, 2, 0, 2, 0)) and view.ungated(FUNNEL) == ""
 
 
-@pytest.mark.parametrize("dark", [True, False])
-def test_the_funnel_shows_every_step_with_its_number(dark: bool) -> None:
-    figure = view.funnel_figure(FUNNEL, Funnel(0, 1440, 30, 9, 3, 1, 0, 0), dark)
-    yesterday, today = figure["data"]
-    assert today["text"] == ["864", "12", "5", "0", "0"] and yesterday["text"] == ["1,440", "30", "9", "3", "1"]
-    assert today["x"] == sorted(today["x"], reverse=True) and today["x"][-1] == 0
-    assert view.funnel_figure(Funnel(0, 0, 0, 0, 0, 0, 0, 0), FUNNEL, dark)["layout"]["xaxis"]["range"][1] > 0
+def test_the_funnel_shows_every_step_with_its_number() -> None:
+    page = view.funnel_bars(FUNNEL, Funnel(0, 1440, 30, 9, 3, 1, 0, 0))
+    told = re.findall(r"title='([^']*)'", page)
+    assert told[:4] == ["Bars decided, today: 864", "Bars decided, yesterday: 1,440", "Setups found, today: 12",
+                        "Setups found, yesterday: 30"]
+    assert told[-2:] == ["Filled, today: 0", "Filled, yesterday: 1"] and len(told) == 10
+    wide = [float(w) for w in re.findall(r"width:([0-9.]+)%", page)]
+    assert wide[::2] == sorted(wide[::2], reverse=True) and wide[-2] == 0.0 and max(wide) == wide[1] == 100.0
+    assert "width:0.00%" in view.funnel_bars(Funnel(0, 0, 0, 0, 0, 0, 0, 0), Funnel(0, 0, 0, 0, 0, 0, 0, 0))
 
 
 def test_the_page_shows_what_the_file_holds(db: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.dashboard import cards
+from core.dashboard import cards, theme
 from core.dashboard.views import results as view
 from core.dashboard.views import results_figures as figures
 from core.dashboard.views import results_metrics as metrics
@@ -31,7 +31,7 @@ def some(*results: float, **more: Any) -> Columns:
 
 
 def drawn(figure: figures.Figure) -> dict[str, Any]:
-    found = json.loads(json.dumps(cards.plain(figure), allow_nan=False))
+    found = json.loads(json.dumps(theme.plain(figure), allow_nan=False))
     assert isinstance(found, dict)
     return found
 
@@ -187,31 +187,61 @@ def test_figures_of_one_losing_trade_do_not_fail() -> None:
 # Figures
 
 
+def line(figure: figures.Figure, name: str) -> dict[int, float]:
+    """The values of a line of the figure of the balance, by time."""
+    column = next(s["encode"]["y"] for s in figure["series"] if s["name"] == name)
+    rows = drawn(figure)["dataset"]["source"]
+    return dict(zip(rows["ts"], rows[column], strict=True))
+
+
 def test_equity_ends_where_the_sums_do_and_market_stands_beside_usd_only() -> None:
     trades, hold = some(2.0, -1.0), (np.array([JAN, JAN + DAY]), np.array([1000.0, 900.0]))
-    r = figures.balance(trades, "R", 1000.0, hold, SPAN, True, "x")
-    usd = figures.balance(trades, "USD", 1000.0, hold, SPAN, False, "x")
-    assert [t["name"] for t in r["data"]] == ["These trades", "Drawdown"]
-    assert [t["name"] for t in usd["data"]] == ["These trades", "Buy and hold", "Drawdown"]
-    assert (r["data"][0]["y"][-1], usd["data"][0]["y"][0], usd["data"][0]["y"][-1]) == (1.0, 1000.0, 1010.0)
-    assert drawn(usd)["layout"]["uirevision"] == "x"
+    r = figures.balance(trades, "R", 1000.0, hold, SPAN, True)
+    usd = figures.balance(trades, "USD", 1000.0, hold, SPAN, False)
+    assert {s["name"] for s in r["series"]} == {"These trades", "Drawdown"}
+    assert line(r, "These trades") == {JAN: 0.0, JAN + HOUR: 2.0, JAN + DAY + HOUR: 1.0}
+    assert line(r, "Drawdown") == {JAN: 0.0, JAN + HOUR: 0.0, JAN + DAY + HOUR: -1.0}
+    assert line(usd, "These trades") == {JAN: 1000.0, JAN + HOUR: 1020.0, JAN + DAY: 1020.0, JAN + DAY + HOUR: 1010.0}
+    assert line(usd, "Buy and hold") == {JAN: 1000.0, JAN + HOUR: pytest.approx(1000.0 - 100 / 24), JAN + DAY: 900.0,
+                                         JAN + DAY + HOUR: None}, "nothing is known after its last close"
 
 
 def test_the_distribution_counts_every_trade_and_wild_ones_at_the_edge() -> None:
-    trades = some(50.0, -1.0, 0.5, -30.0)
-    bars = figures.distribution(trades, True)["data"][0]
-    assert int(np.sum(bars["y"])) == 4 and bars["y"][0] == bars["y"][-1] == 1
-    drawn(figures.distribution(trades, True))
+    figure = drawn(figures.distribution(some(50.0, -1.0, 0.5, -30.0), True))
+    bars = figure["series"][0]["data"]
+    assert sum(b["value"][1] for b in bars) == 4 and bars[0]["value"][1] == bars[-1]["value"][1] == 1
+    assert bars[0]["tooltip"]["formatter"] == "below -1.75 R: 1 trade, 25.0%"
+    marks = {m["label"]["formatter"]: m["xAxis"] for m in figure["series"][0]["markLine"]["data"]}
+    assert marks == {"mean +4.88R": 4.875, "median -0.25R": -0.25}
 
 
-def test_excursions_draw_a_sample_and_bars_their_intervals() -> None:
-    trades = some(*[1.0, -1.0] * 1000)
-    found = figures.excursions(trades, "mae", True)["data"]
-    assert sum(len(t["x"]) for t in found) == figures.MOST_POINTS
+def test_excursions_draw_a_sample_of_the_trades() -> None:
+    found = drawn(figures.excursions(some(*[1.0, -1.0] * 1000), "mae", True))["series"]
+    assert sum(len(s["data"]) for s in found) == figures.MOST_POINTS
     assert figures.sample(0).tolist() == [] and figures.sample(1).tolist() == [0]
-    bars = drawn(figures.bars(grouped.by(trades, "weekday"), True, "weekday"))["data"][0]
-    assert len(bars["x"]) == 7 and "break-even" in bars["customdata"][0]
     drawn(figures.excursions(some(1.0), "mfe", False))
+
+
+@pytest.mark.covers("I5")
+def test_bars_stand_with_their_exact_interval_and_what_a_rate_needs() -> None:
+    parts = grouped.by(some(*[1.0, -1.0] * 1000), "weekday")
+    figure = drawn(figures.bars(parts, True))
+    bars, intervals = figure["series"]
+    monday = next(iter(parts.values()))
+    low, high = monday.expectancy_r_low, monday.expectancy_r_high
+    assert low is not None and high is not None and low < high
+    assert len(bars["data"]) == len(intervals["data"]) == 7 and bars["data"][0]["value"] == monday.expectancy_r
+    assert intervals["data"][0] == [low, *[monday.expectancy_r] * 3, high]
+    assert "break-even" in bars["data"][0]["tooltip"]["formatter"]
+
+
+def test_a_group_without_an_interval_has_none_drawn_and_long_names_stand_beside_their_bars() -> None:
+    parts = grouped.by(some(1.0, setup="a <b> long name"), "setup")
+    figure = drawn(figures.bars(parts, True))
+    assert figure["series"][1]["data"] == [[None] * 5]
+    assert (figure["xAxis"].get("type"), figure["yAxis"]["type"]) == (None, "category")
+    assert "&lt;b&gt;" in figure["series"][0]["data"][0]["tooltip"]["formatter"], "a tip is HTML"
+    assert drawn(figures.bars(grouped.by(some(1.0), "hour"), True))["xAxis"]["type"] == "category"
 
 
 # What is read
@@ -285,7 +315,8 @@ def test_the_page_shows_live_trades_and_keeps_history_apart(file: Path) -> None:
     text = rig.words_of(at)
     assert not at.exception
     assert "3 trades, 33.3% won" in text and "break even at 33.3%" in text
-    assert len(at.get("bidi_component")) >= 1
+    first = rig.figures_of(at)[0]
+    assert first["dataset"]["source"]["equity"][-1] == 0.0 and first["series"][0]["name"] == "These trades"
     at.segmented_control(key="results-origin").set_value("retro").run()
     assert not at.exception and "1 trade, 100.0% won" in rig.words_of(at)
 
@@ -293,10 +324,11 @@ def test_the_page_shows_live_trades_and_keeps_history_apart(file: Path) -> None:
 @pytest.mark.parametrize("tab", ["Calendar", "Groups", "Distribution", "All figures", "Passed against refused"])
 def test_every_tab_draws(file: Path, tab: str) -> None:
     at = rig.open_page("results", file)
+    assert len(rig.figures_of(at)) == 1 and not at.tabs, "what is below the first screen comes a moment later"
     at.session_state["results-tab"] = tab
     at.session_state["results-unit"] = "USD"
     at.run()
-    assert not at.exception
+    assert not at.exception and len(at.tabs) == 5
     if tab == "All figures":
         assert "Max % of account underwater" in rig.words_of(at)
     if tab == "Passed against refused":

@@ -50,9 +50,9 @@ def test_ticks_are_drawn_by_stage() -> None:
             ("outbox", NOW, NOW, NOW + 900, "ok"), ("resample", NOW, None, None, "missed")]
     stages = view.ticks(runs, NOW - MINUTE)
     assert stages["scan_signals"] == ([NOW], [1.5]) and stages["resample"] == ([], []) and "outbox" not in stages
-    figure = view.tick_figure(stages, True)
-    assert [trace["name"] for trace in figure["data"]] == list(view.TICK)
-    assert figure["data"][2]["x"] == ["2024-01-05T06:00:00"]
+    series = view.tick_figure(stages, True)["series"]
+    assert [s["name"] for s in series] == list(view.TICK)
+    assert [s["data"] for s in series] == [[[NOW, 0.0]], [[NOW, 0.0]], [[NOW, 1.5]], [[NOW, 0.0]]], "stacked by place"
 
 
 def mark(symbol: str, **more: Any) -> dict[str, Any]:
@@ -85,6 +85,23 @@ def test_the_outbox_says_what_waits_and_why() -> None:
                      "All: 2 queued, 1,200 sent."]
     empty = view.outbox({"states": {}, "sent": {}, "waiting": 0, "waiting_since": None, "trouble": None}, False, NOW)
     assert empty[:3] == ["Nothing is waiting.", "Sent today: nothing.", "All: none yet."] and "off" in empty[3]
+
+
+def test_requests_stand_by_day_today_on_top_and_a_day_without_any_is_a_row_of_zeros() -> None:
+    today = NOW // DAY * DAY
+    rows = view.asked({today: {"ok": 7, "limited": 1}, today - DAY: {"ok": 3, "failed": 2}, today - 9 * DAY: {"ok": 1}},
+                      NOW)
+    assert rows[:3] == [{"day": "2024-01-05", "ok": 7, "failed": 0, "limited": 1},
+                        {"day": "2024-01-04", "ok": 3, "failed": 2, "limited": 0},
+                        {"day": "2024-01-03", "ok": 0, "failed": 0, "limited": 0}]
+    assert len(rows) == 7
+
+
+def test_the_page_shows_how_many_requests_the_exchange_was_sent(own: Path) -> None:
+    text = rig.words_of(rig.open_page("system", own))
+    assert "Requests to the exchange" in text and "Seven days: " in text
+    rig.sql(own, "DELETE FROM state WHERE key = 'requests'")
+    assert "None in seven days." in rig.words_of(rig.open_page("system", own))
 
 
 def test_the_page_shows_jobs_versions_and_the_file(db: Path) -> None:

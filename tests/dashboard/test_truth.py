@@ -1,6 +1,7 @@
 """The page Truth: the scorecard as it was measured, and the last day recomputed."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from core.dashboard import theme
 from core.dashboard.pages import truth as page
 from core.dashboard.views import truth as view
 from core.engine.audit.record import Row, Scorecard
-from core.engine.reconcile import ReconcileResult
-from core.timeframe import DAY
+from core.engine.daily_reconcile import Kept
+from core.timeframe import DAY, HOUR
 from tests.cli import doors
 from tests.dashboard import rig
 from tests.dashboard.test_frame import source
@@ -29,12 +30,16 @@ def written(**more: Any) -> str:
     return json.dumps({**Scorecard(ROWS, made).plain(), "seconds": 12.3, "made_ts": NOW, **more})
 
 
+def keep(db: Path, found: Kept) -> None:
+    """Put a look into a file, as the daemon would."""
+    rig.sql(db, f"UPDATE state SET value = '{json.dumps(asdict(found))}' WHERE key = 'reconcile'")
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """A copy, with a folder for data of its own."""
     db = rig.demo_db(tmp_path)
     doors.write_config(tmp_path, doors.CONFIG.replace("app: {", f"app: {{data_dir: {tmp_path}, "), DB=str(db))
-    page._reconcile.clear()  # type: ignore[attr-defined]
     return db
 
 
@@ -68,17 +73,26 @@ def test_the_age_of_a_scorecard_is_told() -> None:
 
 
 @pytest.mark.parametrize(("found", "said", "colour"), [
-    (ReconcileResult(121, [], 0, None), "live = replay: 121 of 121 rows", theme.GOOD),
-    (ReconcileResult(9, ["x: entry: stored 1, recomputed 2"], 0, "x"), "live = replay: 8 of 9 rows", theme.BAD),
-    (ReconcileResult(0, [], 0, None), "Nothing to recompute", theme.CALM)])
-def test_what_recomputing_gave_is_one_sentence(found: ReconcileResult, said: str, colour: str) -> None:
+    (Kept(NOW, 121, 0, 0, ()), "live = replay: 121 of 121 rows", theme.GOOD),
+    (Kept(NOW, 9, 1, 0, ("x: entry: stored 1, recomputed 2",)), "live = replay: 8 of 9 rows", theme.BAD),
+    (Kept(NOW, 0, 0, 0, ()), "Nothing to recompute", theme.CALM)])
+def test_what_recomputing_gave_is_one_sentence(found: Kept, said: str, colour: str) -> None:
     told, is_colour = view.verdict(found)
     assert said in told and is_colour == colour
-    assert bool(view.notes(found)) == bool(found.differing)
+    assert bool(view.notes(found)) == bool(found.differ)
 
 
 def test_rows_of_rewritten_candles_are_told_as_no_fault() -> None:
-    assert "no fault" in view.notes(ReconcileResult(9, [], 2, None))[0]
+    assert "2 rows differ and saw" in view.notes(Kept(NOW, 9, 0, 2, ()))[0]
+    assert "1 row differs and saw" in view.notes(Kept(NOW, 9, 0, 1, ()))[0] and "no fault" in view.notes(
+        Kept(NOW, 9, 0, 1, ()))[0]
+
+
+def test_the_age_of_the_look_is_told_and_what_to_do_where_it_is_old() -> None:
+    kept = Kept(NOW, 9, 0, 0, ())
+    fresh, old = view.looked(kept, NOW + 3 * HOUR), view.looked(kept, NOW + 2 * DAY)
+    assert fresh.startswith("Recomputed 3h ago, at ") and "That is old" not in fresh
+    assert "That is old" in old and "`python -m core reconcile`" in old
 
 
 def test_without_an_audit_the_page_says_how_to_make_one_and_shows_the_one_that_came_along(own: Path) -> None:
@@ -106,29 +120,46 @@ def test_a_broken_scorecard_is_told(own: Path) -> None:
 
 
 @pytest.mark.covers("I1")
-def test_the_last_day_is_recomputed_and_agrees(own: Path) -> None:
+def test_what_the_daemon_found_is_shown_with_its_age(own: Path) -> None:
     at = rig.open_page("truth", own)
-    assert any("live = replay: " in str(e.value) for e in at.success) and not at.error
+    assert any("live = replay: " in str(e.value) for e in at.success) and not at.error and not at.button
+    assert "Recomputed " in rig.words_of(at)
 
 
-def test_planted_flaw_a_row_changed_by_hand_is_named_on_the_page(own: Path) -> None:
-    rig.sql(own, "UPDATE signals SET entry = entry + 1 WHERE n = (SELECT max(n) FROM signals WHERE origin = 'live')")
+def test_rows_that_differ_are_named_on_the_page_and_the_rest_counted(own: Path) -> None:
+    keep(own, Kept(NOW, 40, 25, 0, tuple(f"row {n}: entry: stored 1, recomputed 2" for n in range(20))))
+    at = rig.open_page("truth", own)
+    assert any("live = replay: 15 of 40" in str(e.value) for e in at.error)
+    code = "\n".join(str(c.value) for c in at.code)
+    assert "row 19: entry: stored" in code and "and 5 more" in code
+
+
+def test_before_the_first_look_the_page_says_when_it_comes_and_how_to_have_it_at_once(own: Path) -> None:
+    rig.sql(own, "DELETE FROM state WHERE key = 'reconcile'")
+    text = rig.words_of(rig.open_page("truth", own))
+    assert "Nothing was recomputed yet" in text and "00:12 UTC" in text and "`python -m core reconcile`" in text
+
+
+def test_a_look_by_hand_is_what_the_page_shows_then(own: Path) -> None:
+    rig.sql(own, "DELETE FROM state WHERE key = 'reconcile'",
+            "UPDATE signals SET entry = entry + 1 WHERE n = (SELECT max(n) FROM signals WHERE origin = 'live')")
+    where = ("--config", rig.config_for(own), "--db", own)
+    assert doors.call("core", "reconcile", "--start", "2024-01-01", *where).code == 1
+    assert "Nothing was recomputed yet" in rig.words_of(rig.open_page("truth", own)), "another span is another question"
+    assert doors.call("core", "reconcile", *where).code == 1
     at = rig.open_page("truth", own)
     assert any("live = replay: " in str(e.value) for e in at.error)
     assert "entry: stored" in "\n".join(str(c.value) for c in at.code)
 
 
-def test_many_rows_are_recomputed_on_request_only(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST", 1)
-    at = rig.open_page("truth", own)
-    assert "live = replay" not in rig.words_of(at)
-    at.button(key="recompute").click().run()
-    assert not at.exception and "live = replay" in rig.words_of(at)
+def test_the_page_recomputes_nothing_and_leaves_the_file_as_it_is(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a page must be cheap")
 
-
-def test_recomputing_leaves_the_file_as_it_is(own: Path) -> None:
+    monkeypatch.setattr("core.engine.reconcile.reconcile", never)
+    monkeypatch.setattr("core.engine.daily_reconcile.reconcile", never)
     before = own.read_bytes()
-    rig.open_page("truth", own)
-    assert own.read_bytes() == before
+    at = rig.open_page("truth", own)
+    assert not at.exception and own.read_bytes() == before
     with source(own).read() as ctx:
         assert ctx.db.readonly

@@ -39,6 +39,19 @@ execution: {max_hold_candles: 60}
 """
 
 
+# Low costs and short lives, so that weeks hold hundreds of plans to learn from; `setups` follows.
+CHEAP = """
+signals:
+  max_cost_r: 0.6
+  min_tp_net_pct: 0.01
+  validity_candles: 8
+  lookback_candles: 120
+  slippage_pct: 0.005
+  fees: {taker_pct: 0.01, maker_pct: 0.01}
+  fibo: {piv_window: 3}
+"""
+
+
 def config(text: str = CONFIG) -> Config:
     """The tests' configuration."""
     return loader.loads(text, REGISTRY, {})

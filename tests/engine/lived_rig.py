@@ -35,14 +35,7 @@ SETTLE = 3_000
 CONFIG = """
 symbols: [BTC/USDT:USDT, SOL/USDT:USDT]
 timeframes: [5m, 15m]
-signals:
-  max_cost_r: 0.6
-  min_tp_net_pct: 0.01
-  validity_candles: 8
-  lookback_candles: 120
-  slippage_pct: 0.005
-  fees: {taker_pct: 0.01, maker_pct: 0.01}
-  fibo: {piv_window: 3}
+""" + harness.CHEAP + """
   setups:
     fibo_avwap: {timeframes: [5m, 15m]}
     donchian: {timeframes: [15m], max_hold_candles: 20}
@@ -65,6 +58,14 @@ def promote_all(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(training, "PARAMS", SHORT)
     patch.setattr(training.verdict, "objections", lambda *a: [])
     patch.setattr(training.verdict, "_praise", lambda *a: "made better by the test")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def promoted() -> Iterator[None]:
+    """For a module that names it: `promote_all` throughout."""
+    with pytest.MonkeyPatch.context() as patch:
+        promote_all(patch)
+        yield
 
 
 def options(start: int, **more: Any) -> DemoOptions:

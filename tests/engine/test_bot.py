@@ -83,6 +83,8 @@ def test_results_stand_beside_their_number_their_interval_and_the_break_even_rat
                   "Winrate", "50% (9-91)", "Break-even", "Expectancy", "Max Drawdown", "Too few weeks"):
         assert words in text, words
     assert "No model judged 1 of them" in text
+    for command in ("/profit", "/daily", "/weekly", "/performance"):
+        assert "net of costs, each plan at its own size" in desk.ask(command).text, command
     assert "won" not in desk.ask("/profit 1").text and "No trade was closed in the last 1 days" in desk.ask(
         "/profit 1").text
 
@@ -218,6 +220,38 @@ def test_a_viewer_mutes_his_own_chat_and_no_other(tmp_path: Path) -> None:
         assert chats.muted_until(desk.db.con, str(OWNER)) == NOW + 7 * DAY
 
 
+def test_a_viewer_who_reads_along_in_the_owners_group_cannot_take_its_sound_away(tmp_path: Path) -> None:
+    cfg = config(chat_id=str(GROUP), owner_id=str(OWNER))
+    with Desk(tmp_path, cfg) as desk:
+        for command in ("/mute", "/mute off"):
+            assert "Only the owner" in desk.ask(command, VIEWER, GROUP).text
+        assert chats.muted_until(desk.db.con, str(GROUP)) == 0
+        assert "without a sound until" in desk.ask("/mute", OWNER, GROUP).text
+
+
+def test_a_full_disk_while_another_program_reads_the_bot_ends_nothing(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot_module, "LONGEST_WAIT", 0.01)
+    real, tries = bot_module.writing, []
+
+    @contextmanager
+    def full(db: Any, *rest: Any) -> Iterator[Any]:
+        tries.append(1)
+        if len(tries) < 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        with real(db, *rest) as con:
+            yield con
+
+    monkeypatch.setattr(bot_module, "writing", full)
+    with Desk(tmp_path, start=False) as desk:
+        desk.server.answers("getUpdates", *[409] * 30)
+        desk.bot.start()
+        desk.server.until(lambda: desk.server.asked.count("getUpdates") > 2)
+        desk.clock.sleep(121)
+        assert "Trader_AI" in desk.ask("/version").text
+        assert len(tries) > 3 and desk.rows("SELECT count(*) FROM alerts") == [(1,)]
+
+
 # Restarts, old commands, floods
 
 
@@ -288,7 +322,8 @@ def test_a_flood_of_commands_is_answered_once_and_then_no_more(tmp_path: Path) -
 
 
 @pytest.mark.covers("D14")
-@pytest.mark.parametrize("fault", ["html502", "json500", "drop", "cut", "garbage", ("429", 1), "bare429", 409, "odd"])
+@pytest.mark.parametrize("fault", ["html502", "json500", "drop", "cut", "garbage", ("429", 1), "bare429", 409, "odd",
+                                   "bare", "list", "null"])
 def test_the_bot_hears_on_after_any_fault_of_telegram(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
     monkeypatch.setattr(bot_module, "LONGEST_WAIT", 0.01)

@@ -74,7 +74,7 @@ def test_figures_agree_with_slow_sums() -> None:
     best = sorted(zip(p, y, strict=True), reverse=True)[:20]
     assert (top["n"], top["win_rate"]) == (20, pytest.approx(sum(x for _, x in best) / 20))
     assert sum(d["n"] for d in f["deciles"]) == 400
-    assert set(f["by"]) == {"timeframe", "regime", "symbol", "direction", "setup"}
+    assert set(forward.parts_of(found)) == {"timeframe", "regime", "symbol", "direction", "setup"}
 
 
 def test_results_are_ordered_by_when_they_were_known() -> None:

@@ -137,8 +137,9 @@ def test_a_quiet_job_is_recorded_only_when_it_did_something_or_failed(ctx: Conte
 def test_the_table_has_every_job_once_in_utc_and_the_writers_share_a_lane(ctx: Context) -> None:
     table = jobs.table(ctx, None, lambda: False)
     assert len({job.name for job in table}) == len(table)
-    # The report only looks, through a connection of its own, and takes seconds: it must not hold up a tick.
-    assert {job.lane for job in table if job.name not in ("outbox", "weekly_report")} == {"tick"}
+    # These only look, through a connection of their own, and take seconds: they must not hold up a tick.
+    lookers = ("weekly_report", "daily_reconcile")
+    assert {job.lane for job in table if job.name not in ("outbox", *lookers)} == {"tick"}
     assert {str(job.trigger.timezone) for job in table} == {"UTC"}
     minute = next(job for job in table if job.name == "tick")
     assert jobs.due_between(minute, START, START + 2 * MINUTE) == [START + SETTLE, START + MINUTE + SETTLE]

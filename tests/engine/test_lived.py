@@ -1,7 +1,6 @@
 """The walk-forward lives as the daemon does: the same rows over the same weeks, with every model in its time."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from core.engine import demo, diff, jobs, lived, lived_figures, on_time, opening
 from core.engine.context import Context
 from core.engine.lived import Span
 from core.errors import ArtifactError, ConfigError, DataError
+from core.store import candles
 from core.store.db import Database
 from core.store.lived import copy_market
 from core.timeframe import DAY, HOUR, MINUTE
@@ -23,11 +23,7 @@ END = rig.SUNDAY + 7 * DAY + 10 * HOUR
 WEEK = 7 * DAY
 
 
-@pytest.fixture(scope="module", autouse=True)
-def promoted() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        rig.promote_all(patch)
-        yield
+promoted = rig.promoted
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +66,8 @@ def test_the_daemon_and_the_walk_forward_give_the_same_rows(daemon: Path, walked
     used = {r["model"] for r in live_rows(walked)} - {None}
     assert len(governed) >= 2 and used == set(governed), "every model judged for a while"
     assert {r["verdict"] for r in live_rows(walked) if r["model"]} == {"pass", "refused"}
+    whole = [[r for r in harness.rows(path, "state") if r["key"] == "whole_from"] for path in (daemon, walked)]
+    assert whole[0] and whole[0] == whole[1]
 
 
 @pytest.mark.covers("I2", "rule 32")
@@ -167,6 +165,20 @@ def test_in_a_scanned_file_rows_stay_and_get_the_verdict_of_their_time(
         assert {k: v for k, v in row.items() if k not in free} == {k: v for k, v in old.items() if k not in free}
         if row["decided_ts"] <= START:
             assert row == old, "history is as the scan left it"
+
+
+@pytest.mark.covers("rule 32")
+def test_a_symbol_that_is_no_longer_configured_holds_no_model_back(daemon: Path, walked: Path, tmp_path: Path) -> None:
+    db = Database(tmp_path / "b.db")
+    copy_market(daemon, db.con)
+    exchange = rig.config().exchange.id
+    with db.write() as con:
+        candles.ensure(con, exchange, ["XRP/USDT:USDT"], ["1m"])
+        candles.set_stretch(con, exchange, "XRP/USDT:USDT", START, END + DAY)
+        candles.set_watermarks(con, "scanned_ts", [(END + DAY, candles.symbols(con, exchange)["XRP/USDT:USDT"].id)])
+    db.close()
+    rig.relive(daemon, tmp_path / "b.db", START, END, copy=False)
+    assert rig.history(tmp_path / "b.db") == rig.history(walked)
 
 
 @pytest.mark.parametrize(("change", "says"), [

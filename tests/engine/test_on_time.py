@@ -27,11 +27,7 @@ class Killed(BaseException):
     """Stands for a kill -9: no handler may catch it."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def promoted() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        rig.promote_all(patch)
-        yield
+promoted = rig.promoted
 
 
 @pytest.fixture(scope="module")

@@ -42,15 +42,16 @@ EXTRA = {"core/market/candle_gate.py": {"sys"}, "core/meta/model.py": {"sys"},
          "core/notify/messages.py": {"datetime"}, "core/notify/events.py": {"datetime"},
          "core/signals/setups/__init__.py": {"importlib", "pkgutil"}}
 
-# What the pages show is made without Streamlit, files and SQL; a figure may be plotly's.
+# What the pages show is made without Streamlit, files and SQL.
 VIEWS = ("core/dashboard/views/", "core/dashboard/theme.py", "core/dashboard/words.py")
-VIEW_IMPORTS = {"datetime", "plotly", "zoneinfo"}
+VIEW_IMPORTS = {"datetime", "zoneinfo"}
 NOT_FOR_VIEWS = ("core.store", "core.config.loader", "core.clock", "core.dashboard.app", "core.dashboard.parts",
                  "core.dashboard.reading", "core.dashboard.pages", "core.market.exchange")
 # Packages that take long to load: at the top of a file in the dashboard alone, elsewhere inside functions.
-SHOWN_BY = {"streamlit", "pandas", "plotly"}
+SHOWN_BY = {"streamlit", "pandas"}
 LOADED_BY = {"core/notify/api.py": {"telegram"}, "core/notify/telegram.py": {"telegram"}}  # met in the daemon alone
-HEAVY = SHOWN_BY | {"xgboost", "sklearn", "scipy", "telegram", "PIL", "ccxt", "pyarrow", "numba", "aiohttp"}
+HEAVY = SHOWN_BY | {"xgboost", "sklearn", "scipy", "streamlit_echarts", "telegram", "PIL", "ccxt", "pyarrow", "numba",
+                    "aiohttp"}
 
 BROAD_PLACES = ("core/engine/tick.py", "core/engine/isolate.py", "core/notify/delivery.py")
 CLOCK = "core/clock.py"
@@ -110,13 +111,13 @@ def reaching_views(found: Iterable[Module]) -> Iterator[str]:
 
 
 def heavy_at_the_top(found: Iterable[Module]) -> Iterator[str]:
-    """Heavy packages imported when a file is loaded; and Streamlit and plotly anywhere outside of the dashboard."""
+    """Heavy packages imported when a file is loaded; and Streamlit anywhere outside of the dashboard."""
     for m in found:
         shows = m.path.startswith("core/dashboard/")
         inside = {id(node) for f in functions(m) for node in ast.walk(f)}
         for node, name in imports(m):
             top = name.split(".")[0]
-            late = id(node) in inside and top not in ("streamlit", "plotly")
+            late = id(node) in inside and (shows or not top.startswith("streamlit"))
             if top in HEAVY and not late and not (shows and top in SHOWN_BY) and top not in LOADED_BY.get(m.path, ()):
                 yield f"{where(m, node)}: imports {name}"
 

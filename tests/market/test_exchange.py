@@ -64,7 +64,7 @@ def rig() -> Iterator[Rig]:
 def ready(rig: Rig) -> Rig:
     rig.candles()
     rig.fake.asked.clear()
-    rig.exchange.requests = 0
+    rig.exchange.requests.clear()
     return rig
 
 
@@ -79,7 +79,7 @@ def test_candles_come_as_the_exchange_serves_them(rig: Rig) -> None:
     page = rig.candles(10)
     assert page.rows == expected(page.start, 10) and page.end_asked == page.start + 10 * MINUTE
     assert not page.rejected and page.faults == 0
-    assert rig.fake.counts() == {"time": 1, "contracts": 6, "candles": 1} and rig.exchange.requests == 8
+    assert rig.fake.counts() == {"time": 1, "contracts": 6, "candles": 1} and rig.exchange.requests == {"ok": 8}
 
 
 def test_markets_give_tick_lot_and_least_notional_and_leave_out_what_is_not_listed(rig: Rig) -> None:
@@ -281,9 +281,23 @@ def test_ban_outlives_a_restart(rig: Rig) -> None:
     with rig.exchange:
         with pytest.raises(Transient) as caught:
             rig.candles()
-        assert caught.value.retry_after == 60 and not rig.fake.asked and rig.exchange.requests == 0
+        assert caught.value.retry_after == 60 and not rig.fake.asked and not rig.exchange.requests
         rig.advance(60)
         assert len(rig.candles().rows) == 10
+
+
+def test_requests_are_counted_by_what_became_of_them_and_one_held_back_is_none(ready: Rig) -> None:
+    ready.candles()
+    ready.fake.always("candles", Fault(body="<html>"))
+    with pytest.raises(Transient):
+        ready.candles()
+    failed = len(ready.fake.asked) - 1
+    ready.fake.always("candles", error("429", 429, Retry_After="7"))
+    for _ in range(3):
+        with pytest.raises(Transient):
+            ready.candles()
+    assert ready.exchange.requests == {"ok": 1, "failed": failed, "limited": 1}
+    assert len(ready.fake.asked) == ready.exchange.requests.total()
 
 
 def test_ban_met_while_loading_the_markets_stops_the_calls_still_waiting(rig: Rig) -> None:
@@ -649,7 +663,7 @@ def test_the_real_package_stays_usable_beside_ours() -> None:
 
 @pytest.mark.parametrize("exchange_id", ["binance", "binanceusdm", "bybit", "okx", "gate"])
 def test_other_exchanges_can_be_pointed_at_another_host(exchange_id: str) -> None:
-    hooks = ccxt_client.Hooks(lambda: NOW, lambda: None)
+    hooks = ccxt_client.Hooks(lambda: NOW, lambda: None, lambda outcome: None)
     client = ccxt_client.connect(exchange_id, hooks, "http://127.0.0.1:9/", 0, 1.0)
     text = json.dumps(client.urls["api"])
     assert "https:" not in text and "http://127.0.0.1:9" in text and client.milliseconds() == NOW

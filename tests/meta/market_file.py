@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from core.clock import VirtualClock
-from core.config import loader
 from core.config.schema import Config
 from core.engine import retro
 from core.engine.context import Context
@@ -14,11 +13,11 @@ from core.engine.resample import resample
 from core.engine.retro import RetroOptions
 from core.market.generated import START, GeneratedMarket
 from core.market.source import MarketSource
-from core.signals.setups import REGISTRY
 from core.store import candles
 from core.store.candles import MarketInfo
 from core.store.db import Database
 from core.timeframe import DAY, MINUTE
+from tests.engine import harness
 
 DAYS = 50  # of the shared file
 
@@ -27,14 +26,7 @@ CONFIG = """
 symbols: [BTC/USDT:USDT, ETH/USDT:USDT]
 timeframes: [15m]
 app: {db_path: DB}
-signals:
-  max_cost_r: 0.6
-  min_tp_net_pct: 0.01
-  validity_candles: 8
-  lookback_candles: 120
-  slippage_pct: 0.005
-  fees: {taker_pct: 0.01, maker_pct: 0.01}
-  fibo: {piv_window: 3}
+""" + harness.CHEAP + """
   setups:
     fibo_avwap: {timeframes: [15m]}
     donchian: {timeframes: [15m], ema_side: false, max_hold_candles: 60}
@@ -46,8 +38,18 @@ models: {meta: {model_path: MODELS, min_closed_samples: 300}}
 
 def config(folder: Path, text: str = CONFIG) -> Config:
     """The configuration with its paths below `folder`."""
-    return loader.loads(text.replace("DB", str(folder / "own.db")).replace("MODELS", str(folder / "models/meta")),
-                        REGISTRY, {})
+    return harness.config(_placed(folder, text))
+
+
+def config_file(folder: Path) -> Path:
+    """The same as a file in the folder of a made or copied database."""
+    path = folder / "config.yaml"
+    path.write_text(_placed(folder, CONFIG), encoding="utf-8")
+    return path
+
+
+def _placed(folder: Path, text: str) -> str:
+    return text.replace("DB", str(folder / "own.db")).replace("MODELS", str(folder / "models/meta"))
 
 
 def fill(ctx: Context, source: MarketSource, days: int) -> dict[str, Any]:

@@ -224,9 +224,7 @@ def test_the_daemon_acts_on_what_a_process_of_its_own_has_found(governed: Contex
 
 
 def test_the_command_looks_and_only_reads(governed: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = tmp_path / "c.yaml"
-    config.write_text(market_file.CONFIG.replace("DB", str(governed.db.path)).replace(
-        "MODELS", str(tmp_path / "models/meta")))
+    config = market_file.config_file(tmp_path)
     governed.config_path = config
     governed.db.checkpoint()
     code = drift.command(governed)[2]
@@ -251,9 +249,7 @@ def test_the_levels_are_those_that_the_gate_reads() -> None:
 
 
 def test_models_and_status_show_where_the_ladder_stands(governed: Context, tmp_path: Path) -> None:
-    config = tmp_path / "c.yaml"
-    config.write_text(market_file.CONFIG.replace("DB", str(governed.db.path)).replace(
-        "MODELS", str(tmp_path / "models/meta")))
+    config = market_file.config_file(tmp_path)
     assert "drift: not looked at yet" in doors.call("core", "models", "--config", config).out
     found = drift.look(governed, LOOKS[-1])
     assert found is not None

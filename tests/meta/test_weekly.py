@@ -226,17 +226,10 @@ def test_a_process_that_hangs_is_ended_by_force(monkeypatch: pytest.MonkeyPatch)
 # The whole way: a real child beside a daemon
 
 
-def config_file(ctx: Context, folder: Path) -> Path:
-    path = folder / "config.yaml"
-    text = market_file.CONFIG.replace("DB", str(ctx.db.path)).replace("MODELS", str(folder / "models/meta"))
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 @pytest.mark.covers("D10", "D11", "rule 34")
 def test_beside_a_daemon_the_child_only_reads_and_the_next_tick_takes_its_folder_in(
         plans: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans.config_path = config_file(plans, tmp_path)
+    plans.config_path = market_file.config_file(tmp_path)
     whole = weekly.command(plans, "weekly_train")
     monkeypatch.setattr(weekly, "command", lambda ctx, name: whole[:-1])  # at its full priority: a test should end
     with WriterLock(plans.db.path, "the daemon"):
@@ -257,7 +250,7 @@ def test_beside_a_daemon_the_child_only_reads_and_the_next_tick_takes_its_folder
 
 @pytest.mark.covers("rule 34")
 def test_a_child_killed_at_its_work_leaves_nothing_behind(plans: Context, tmp_path: Path) -> None:
-    plans.config_path = config_file(plans, tmp_path)
+    plans.config_path = market_file.config_file(tmp_path)
     ended = weekly.in_process_of_its_own(weekly.command(plans, "weekly_train"), lambda: True)
     assert ended.code != 0 and not registry.listed(tmp_path / "models/incoming")
     part = tmp_path / "models/incoming" / ".part-999999"

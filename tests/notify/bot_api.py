@@ -65,7 +65,8 @@ class BotApi:
 
     Answers: ok; (429, seconds); parse, chat, odd, migrate (400); 401; 403; 404; html502, json500;
     stall (delivered, no answer), hang (neither), drop (delivered, connection closed), cut (delivered,
-    half an answer), garbage (delivered, a 200 that is no JSON), trickle (delivered, a byte now and then).
+    half an answer), garbage (delivered, a 200 that is no JSON), trickle (delivered, a byte now and then);
+    bare, list, null (a 200 of JSON that Telegram would never send).
     `answers(method, ...)` queues them for any method. Chats in `blocked` refuse every message.
 
     `say(...)` writes to the bot; getUpdates waits for that as long as it is asked to (long polling), forgets what
@@ -205,6 +206,10 @@ ERRORS: dict[Any, tuple[int, str, dict[str, int]]] = {
 }
 
 
+# Whoever answers in Telegram's place: a gateway, the login page of a wifi.
+SHAPES = {"bare": b"{}", "list": b"[1]", "null": b'{"ok": true, "result": null}'}
+
+
 def _text_fault(form: dict[str, str], photo: bytes | None) -> str | None:
     raw, most = (form.get("text", ""), 4096) if photo is None else (form.get("caption", ""), 1024)
     if photo is not None and not photo.startswith(b"\x89PNG"):
@@ -264,6 +269,8 @@ def _handler(api: BotApi) -> type[BaseHTTPRequestHandler]:
                 return self._error(*ERRORS[answer])
             if answer == "html502":
                 return self._bytes(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
+            if answer in SHAPES:
+                return self._bytes(200, SHAPES[answer])
             if answer == "hang":
                 return self._leave(30)
             if method == "getMe":

@@ -9,11 +9,12 @@ import streamlit as st
 
 from core.candles import Bars
 from core.dashboard import parts, plot, theme, words
+from core.dashboard.numbers import numbers
 from core.dashboard.pages import explained
 from core.dashboard.reading import Source
 from core.dashboard.views import candles as drawing
 from core.dashboard.views import chart as view
-from core.dashboard.views import life
+from core.dashboard.views import life, reasons
 from core.dashboard.views import plan as plans
 from core.dashboard.views.candles import Scene
 from core.dashboard.views.chart import Plan
@@ -35,7 +36,6 @@ COUNTS = (150, 300, 600, 1000, 1500)
 _OVERLAYS = ("Taken nearby", "Refused nearby", "Fib levels", "Pivots")
 _MARKS = {"late": "decided too late to be told as new", "revised": "its candles were rewritten later",
           "in_sample": "a model judged bars it was trained on: it counts in no figure"}
-_CONFIG = {"scrollZoom": True, "doubleClick": "autosize"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Asked:
 
 def page(source: Source) -> None:
     """Draw the page."""
+    plot.ready()
     asked = _controls(source)
     if asked is None:
         parts.none("There are no candles yet.", "They come with the first download: **Now** shows how far it is.")
@@ -201,8 +202,8 @@ def _drawn(source: Source, asked: Asked) -> None:
     with left:
         if plan:
             _head(plan, evidence)
-        spec = drawing.figure(scene, parts.dark())
-        plot.live(spec, "chart-figure", narrow=drawing.narrow(spec), on_click=_clicked, config=_CONFIG)
+        plot.live(drawing.figure(scene, parts.dark()), "chart-figure", drawing.HEIGHT, drawing.revision(scene),
+                  on_click=_clicked)
         if st.session_state.pop("chart-clicked", None):
             st.rerun()
         st.caption(_below(scene))
@@ -272,21 +273,21 @@ def _newer(row: Row) -> None:
 
 
 def _head(plan: Plan, evidence: str) -> None:
+    # One paragraph, since each one takes its time to be drawn.
     row, trade = plan.row, plan.trade
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        colour = "green" if plan.side > 0 else "red"
-        st.markdown(f"#### :{colour}[{words.SIDES[row['direction']]}] {words.coin(row['symbol'])} {row['timeframe']} "
-                    f"{row['setup']} `#{row['short_id']}`", width="content")
-        tone = {"up": theme.GOOD, "down": theme.BAD}.get(life.tone(trade["r_multiple"]), theme.CALM)
-        parts.badge(life.result(trade), tone)
-        parts.evidence(evidence, "how strong the evidence is that plans like this one earn money")
-        if row["verdict"] == "refused":
-            parts.badge("refused, on paper only", theme.WARN, row["reason"])
-        for mark, said in _MARKS.items():
-            if row[mark]:
-                parts.badge(mark.replace("_", "-"), theme.WARN, said)
-        if row["origin"] == "retro":
-            parts.badge("retro", theme.CALM, "found by retro_scan over history, not live")
+    tone = {"up": theme.GOOD, "down": theme.BAD}.get(life.tone(trade["r_multiple"]), theme.CALM)
+    told = [(life.result(trade), tone, ""),
+            (f"evidence: {evidence}", theme.EVIDENCE.get(evidence, theme.CALM),
+             "how strong the evidence is that plans like this one earn money")]
+    if row["verdict"] == "refused":
+        told.append(("refused, on paper only", theme.WARN, reasons.safe(row["reason"])))
+    told += [(mark.replace("_", "-"), theme.WARN, said) for mark, said in _MARKS.items() if row[mark]]
+    if row["origin"] == "retro":
+        told.append(("retro", theme.CALM, "found by retro_scan over history, not live"))
+    badges = " ".join(f":{colour}-badge[{reasons.safe(text)}]" for text, colour, _ in told)
+    st.markdown(f"#### :{'green' if plan.side > 0 else 'red'}[{words.SIDES[row['direction']]}] "
+                f"{words.coin(row['symbol'])} {row['timeframe']} {row['setup']} `#{row['short_id']}` {badges}",
+                help="  \n".join(f"**{text}**: {why}" for text, _, why in told if why))
 
 
 def _below(scene: Scene) -> str:
@@ -298,22 +299,18 @@ def _below(scene: Scene) -> str:
 
 def _numbers(plan: Plan, terms: params.Terms, now: int) -> None:
     row = plan.row
-    for number in plans.numbers(row, terms):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-            st.markdown(f"**{number.label}**  \n:gray[:small[{number.note}]]", width="stretch")
-            st.code(number.value, language=None, width=150)
+    numbers((n.label, n.value, n.note) for n in plans.numbers(row, terms))
     st.markdown(f":small[{plans.facts(row)}]")
     valid = plans.validity(row, plan.trade, now)
     if valid:
         st.info(valid, icon=":material/schedule:")
-    with st.expander("The plan as text"):
+    with st.popover("The plan as text", icon=":material/content_copy:", width="stretch"):  # loads when opened
         st.code(plans.order(row, terms), language=None, wrap_lines=True)
 
 
 def _life(source: Source, id: str) -> None:
-    st.subheader("Life")
     with source.read() as ctx:
         row, trade = why.find(ctx, id), signals.trade_row(ctx.db.con, id)
         events, terms = reports.events(ctx.db.con, id), params.terms(reads.body(ctx.db.con, row["config_hash"]))
         now = ctx.clock.now()
-    explained.story(row, trade, events, terms, now)
+    explained.story(row, trade, events, terms, now, head="### Life\n\n")

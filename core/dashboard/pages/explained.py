@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.dashboard import parts, plot, words
+from core.dashboard import cards, words
 from core.dashboard.reading import Source
 from core.dashboard.views import life, reasons
 from core.engine import why
@@ -17,27 +17,28 @@ MOVED = 12  # features told, the strongest first
 _COLOURS = {"up": "green", "down": "red", "plain": "gray"}
 
 
-def story(row: life.Row, trade: life.Row, events: Sequence[life.Row], terms: Terms, now: int) -> None:
-    """A plan's life as a list of events, the newest last, and what each leg of it cost and brought."""
+def story(row: life.Row, trade: life.Row, events: Sequence[life.Row], terms: Terms, now: int, head: str = "") -> None:
+    """A plan's life as a list of events, the newest last, and what each leg of it cost and brought.
+
+    head: Markdown above the list.
+    """
     lines = []
     for step in life.steps(row, trade, events, terms):
         at = f" :gray[{words.when(step.ts, now)}]" if step.ts is not None else ""
         lines.append(f":{_COLOURS[step.tone]}[:material/{step.icon}:] **{step.what.replace('_', ESCAPED)}**{at}: "
                      f"{step.said}")
-    st.markdown("  \n".join(lines))
+    st.markdown(head + "  \n".join(lines))
     legs = life.money(row, trade, events, terms)
     if legs:
         with st.expander("Money of each leg", expanded=trade["closed_ts"] is not None):
-            st.code(life.money_table(legs, row["tick"]), language=None)
-            st.caption(f"percent of the entry notional, costs are fee and slippage; USD at {terms.usd_per_trade:,.0f} "
-                       "USD a trade")
+            cards.table(life.money_table(legs), life.MONEY)
+            st.caption(f"percent of the entry notional, costs are fee and slippage; USD: each trade at "
+                       f"usd_per_trade ({terms.usd_per_trade:,.0f} USD)")
 
 
 def gates(told: dict[str, Any]) -> None:
     """Why a plan was taken or refused: the answer of each gate. told: what `gathered` gave."""
-    st.subheader("Why")
-    st.markdown(reasons.gates(told))
-    st.caption(f"Alert: {told['alert']}")
+    st.markdown(f"### Why\n\n{reasons.gates(told)}\n\n:gray[:small[Alert: {reasons.safe(told['alert'])}]]")
 
 
 def moved(told: dict[str, Any]) -> None:
@@ -58,8 +59,7 @@ def gathered(source: Source, id: str) -> dict[str, Any]:
 def _moved(told: dict[str, Any]) -> None:
     st.markdown("**What moved p(win)**", help="what each feature added to the model's margin (log odds, or clipped R "
                                               "for plans without targets), the strongest first")
-    spec = reasons.contributions(told["moved"], parts.dark())
-    plot.live(spec, "explained-moved", narrow={"margin": {"l": 2, "r": 2, "t": 2, "b": 2}})
+    st.html(reasons.contributions(told["moved"]))
     with st.expander("The same as a table"):
         st.markdown(reasons.moved_table(told["moved"]))
 

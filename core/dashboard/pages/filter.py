@@ -20,6 +20,7 @@ from core.store.reads import filter as reads
 LIVE, RETRO, SEALED, OUTSIDE = "live", "retro", "sealed", "out_of_sample"
 _SOURCES = {LIVE: "Live, since it governs", RETRO: "History, since it governs", SEALED: "Training: sealed plans",
             OUTSIDE: "Training: all unseen plans"}
+_HIGH = 12  # rows, beyond which a table scrolls
 _ORIGINS = {LIVE: "Live", RETRO: "History"}
 _MEANS = ("Every figure is out of sample. Since it governs: plans decided after a model was promoted that had not "
           "learned from them. Training: plans of the training's walk-forward, each judged by boosters that had not "
@@ -38,7 +39,8 @@ def _body(source: Source) -> None:
     now = seen.now
     place = artifacts.place(now.path, seen.root, now.model or "") if now else None
     model = looks.folder(str(place), now.sha256) if now else looks.NO_MODEL
-    samples = looks.samples(source, seen.key, seen.first)
+    judged = (model.card or {}).get("families", {})  # how many plans there are is told of the others alone
+    samples = [] if all(f in judged for f in view.FAMILIES) else looks.samples(source, seen.key, seen.first)
     found = view.standings(model.card, model.trouble, seen.meta.min_closed_samples, seen.level, samples)
     _standing(seen, model, found)
     if seen.since is None and model.report is None:
@@ -63,7 +65,7 @@ def _standing(seen: Seen, model: Model, found: list[view.Standing]) -> None:
                  "nothing does.")
     for text in view.reconfigured(model.card, seen.body, seen.setups):
         st.warning(text, icon=":material/build:")
-    parts.table(view.standing_rows(found), view.STANDING_COLUMNS, "filter-standing")
+    cards.table(view.standing_rows(found), view.STANDING_COLUMNS)
     if seen.now is None and seen.meta.enabled:
         st.info(view.todo(found, seen.meta.min_closed_samples, seen.meta.window_days, len(seen.known)),
                 icon=":material/hourglass_top:")
@@ -76,7 +78,10 @@ def _without(seen: Seen) -> None:
         st.subheader("Champion and challengers")
         _models(seen, looks.NO_MODEL)
     st.subheader("Single rules instead")
-    _rules(seen, looks.NO_MODEL)
+    shown = st.expander("What one plain rule would have taken", on_change="rerun", key="filter-rules-open")
+    if shown.open:  # it looks at every plan of a year
+        with shown:
+            _rules(seen, looks.NO_MODEL)
 
 
 # Figures
@@ -96,19 +101,44 @@ def _figures(seen: Seen, model: Model) -> None:
                                       required=True, default=offered[str(which)][0], key=f"filter-family-{which}")
     part = _part(seen, model, str(which), str(family))
     cards.cards(view.headline(part))
+    if few := view.few(part):
+        st.caption(few)
+    # A figure that is not looked at is not drawn: each holds the page back.
+    tabs = st.tabs(["Win rate and reliability", "EV and histogram of p", "In numbers"], on_change="rerun",
+                   key="filter-figures")
+    for draw, tab in zip((_rates, _values, _numbers), tabs, strict=True):
+        if tab.open:
+            with tab:
+                draw(seen, part, str(which), str(family))
+
+
+def _rates(seen: Seen, part: dict[str, Any], which: str, family: str) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**Coverage against win rate**")
-        cards.figure(figures.coverage(part, parts.dark()), "filter-coverage")
-        st.markdown("**EV predicted against realised**")
-        cards.figure(figures.deciles(part, parts.dark()), "filter-deciles")
+        parts.figure(figures.coverage(part, parts.dark()), "filter-coverage", figures.TALL, "How many of the best "
+                     "plans by score won, beside break-even, and their net R, for each share of them that is taken.")
     with right:
         st.markdown("**Reliability**, with counts")
-        cards.figure(figures.reliability(part, parts.dark()), "filter-reliability")
-        _histogram(seen, str(which))
-    with st.expander("The same in numbers"):
-        parts.table(view.taken(view.compared(part)), view.TAKEN_COLUMNS, "filter-taken", export="filter.csv")
-        parts.table(view.parts(part), view.PART_COLUMNS, "filter-parts", export="filter-parts.csv")
+        parts.figure(figures.reliability(part, parts.dark()), "filter-reliability", figures.TALL, "The share of plans "
+                     "that won against the p claimed of them, with intervals, and how many plans there are of each.")
+
+
+def _values(seen: Seen, part: dict[str, Any], which: str, family: str) -> None:
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**EV predicted against realised**")
+        parts.figure(figures.deciles(part, parts.dark()), "filter-deciles", figures.LOW,
+                     "The EV that came of each tenth of the plans against the EV predicted, with intervals.")
+    with right:
+        _histogram(seen, which)
+
+
+def _numbers(seen: Seen, part: dict[str, Any], which: str, family: str) -> None:
+    parts.table(view.taken(view.compared(part)), view.TAKEN_COLUMNS, "filter-taken", export="filter.csv")
+    by = looks.groups(seen.source, seen.key, which, seen.since or 0, family) if which in (LIVE, RETRO) else (
+        part.get("by", {}))
+    parts.table(view.parts(by), view.PART_COLUMNS, "filter-parts", export="filter-parts.csv")
 
 
 def _offered(seen: Seen, model: Model) -> dict[str, list[str]]:
@@ -133,7 +163,8 @@ def _histogram(seen: Seen, which: str) -> None:
     st.markdown(f"**Histogram of p**, {'live' if origin == LIVE else 'history'} since a model governs")
     if bins:
         threshold = None if seen.meta.gating.use_ev else seen.meta.threshold
-        cards.figure(figures.p_histogram(bins, parts.dark(), threshold), "filter-p")
+        parts.figure(figures.p_histogram(bins, parts.dark(), threshold), "filter-p", figures.LOW,
+                     "How many decisions had which p, by what became of them.")
     else:
         parts.none("No decision has been scored yet.", "The first one appears with the next plan that is found.")
 
@@ -156,8 +187,12 @@ def _account(seen: Seen) -> None:
                                      key="filter-account-group")
     book = books[str(origin)]
     st.markdown(view.account_sentence(book))
-    parts.table(view.account_rows(book, None if group == "all" else str(group)), view.ACCOUNT_COLUMNS, "filter-account",
-                export="filter-account.csv")
+    if group == "all":
+        cards.table(view.account_rows(book), view.ACCOUNT_COLUMNS)
+        return
+    cut = looks.book(seen.source, seen.key, (str(group),))
+    rows = view.account_rows(cut.live if origin == LIVE else cut.retro, str(group))
+    parts.table(rows, view.ACCOUNT_COLUMNS, "filter-account", export="filter-account.csv")
 
 
 # The tabs
@@ -173,27 +208,33 @@ def _details(seen: Seen, model: Model) -> None:
 
 def _thresholds(seen: Seen, model: Model) -> None:
     st.markdown(models_view.threshold_words(seen.meta, seen.level))
-    parts.table(models_view.thresholds(seen.meta, seen.history), models_view.THRESHOLD_COLUMNS, "filter-thresholds")
+    _long(models_view.thresholds(seen.meta, seen.history), models_view.THRESHOLD_COLUMNS)
+
+
+def _long(rows: list[view.Row], columns: tuple[words.Column, ...]) -> None:
+    cards.table(rows, columns, high=len(rows) > _HIGH)
 
 
 def _card(seen: Seen, model: Model) -> None:
     if model.card is None:
         parts.none("No model governs.", "`python -m core models` lists what there is.")
         return
-    parts.table(models_view.card_facts(model.card, model.report), models_view.FACT_COLUMNS, "filter-card", height=520)
+    cards.table(models_view.card_facts(model.card, model.report), models_view.FACT_COLUMNS)
 
 
 def _models(seen: Seen, model: Model) -> None:
     now = seen.now
     rows = models_view.models(seen.known, now.model if now else None, seen.said)
-    parts.table(rows, models_view.MODEL_COLUMNS, "filter-models", export="models.csv")
-    with st.expander("What was said of each when it came"):
+    cards.table(rows, models_view.SHORT_COLUMNS)
+    parts.offer(rows, models_view.MODEL_COLUMNS, "filter-models", "models.csv")
+    verdicts = st.expander("What was said of each when it came", on_change="rerun", key="filter-verdicts")
+    if verdicts.open:
         for id, reasons in models_view.verdicts(rows).items():
-            st.markdown(f"**{id}**\n\n" + "\n".join(f"- {reason}" for reason in reasons))
+            verdicts.markdown(f"**{id}**\n\n" + "\n".join(f"- {reason}" for reason in reasons))
     for family, told in (model.report or {}).get("families", {}).items():
         if "comparison" in told:
             st.markdown(f"**The governing model against each rule on the sealed plans**, {view.FAMILIES[family]}")
-            parts.table(models_view.gains(told["comparison"]), models_view.GAIN_COLUMNS, f"filter-gains-{family}")
+            cards.table(models_view.gains(told["comparison"]), models_view.GAIN_COLUMNS)
     st.caption("A new model is a challenger. It is promoted only if it beats the champion and the baselines on the "
                "same plans that none of them saw; `python -m core models promote ID` and `rollback` are yours.")
 
@@ -205,13 +246,14 @@ def _importance(seen: Seen, model: Model) -> None:
         parts.none("The report of its training does not lie beside the model.", "A new training writes one.")
     for family, shares in told.items():
         st.markdown(f"**{view.FAMILIES[family].capitalize()}**")
-        cards.figure(figures.importance(shares, parts.dark()), f"filter-importance-{family}")
+        parts.figure(figures.importance(shares, parts.dark()), f"filter-importance-{family}",
+                     figures.ROW * min(len(shares), figures.MOST), "Which share of the gain each feature brought.")
     st.caption("Gain says what the boosters used, not what is true: features of no use get some of it, too.")
 
 
 def _drift(seen: Seen, model: Model) -> None:
-    for level, means in view.LADDER.items():
-        st.markdown(f"- **{level}: {means}** ← now" if level == seen.level else f"- {level}: {means}")
+    st.markdown("\n".join(f"- **{level}: {means}** ← now" if level == seen.level else f"- {level}: {means}"
+                          for level, means in view.LADDER.items()))
     _newest_look(seen)
     found = {origin: looks.record(seen.source, seen.key, origin, seen.since) for origin in (LIVE, RETRO)} if (
         seen.since is not None) else {}
@@ -219,21 +261,22 @@ def _drift(seen: Seen, model: Model) -> None:
         if len(record) >= figures.WINDOW:
             st.markdown(f"**Claimed and observed, the last {figures.WINDOW} plans**, {_SOURCES[origin].lower()} "
                         f"(n {words.count(len(record))})")
-            cards.figure(figures.rolling(*forward.by_ending(record), parts.dark()), f"filter-rolling-{origin}")
+            parts.figure(figures.rolling(*forward.by_ending(record), parts.dark()), f"filter-rolling-{origin}", 300,
+                         "Claimed and observed shares of wins over time, with the band that chance allows.")
     if not any(len(record) >= figures.WINDOW for record in found.values()):
         parts.none(f"Fewer than {figures.WINDOW} plans that a model judged have ended: too few to see claims drift.")
     rows = models_view.happened(seen.history, (models.DRIFT,))
     if rows:
-        parts.table(rows, models_view.HISTORY_COLUMNS, "filter-drift")
+        _long(rows, models_view.HISTORY_COLUMNS)
 
 
 def _newest_look(seen: Seen) -> None:
     if seen.now is not None:
         st.markdown(drift_view.sentence(seen.drift))
-    for name, rows, columns in (("gaps", drift_view.gaps(seen.drift), drift_view.GAP_COLUMNS),
-                                ("features", drift_view.features(seen.drift), drift_view.FEATURE_COLUMNS)):
+    for rows, columns in ((drift_view.gaps(seen.drift), drift_view.GAP_COLUMNS),
+                          (drift_view.features(seen.drift), drift_view.FEATURE_COLUMNS)):
         if rows:
-            parts.table(rows, columns, f"filter-drift-{name}")
+            cards.table(rows, columns)
     for note in drift_view.notes(seen.drift):
         st.caption(note)
 
@@ -245,15 +288,18 @@ def _rules(seen: Seen, model: Model) -> None:
                    "Let the daemon run, or compute history (`python retro_scan.py --help`).")
     for family, told in found.items():
         st.markdown(f"**{view.FAMILIES[family].capitalize()}**")
-        parts.table(view.taken(told), view.RULE_COLUMNS, f"filter-rules-{family}", export=f"rules-{family}.csv")
+        rows = view.taken(told)
+        cards.table(rows, view.RULE_COLUMNS)
+        parts.offer(rows, view.RULE_COLUMNS, f"filter-rules-{family}", f"rules-{family}.csv")
     st.caption(f"What one plain rule would have taken of the plans of the last {seen.meta.window_days} days (the "
                f"newest {words.count(reads.MOST_PLANS)} at most), live and history together; nothing is fitted. A "
                "model that is no better than these is not promoted. Of many rules one looks good by chance alone.")
 
 
 def _history(seen: Seen, model: Model) -> None:
-    parts.table(models_view.happened(seen.history), models_view.HISTORY_COLUMNS, "filter-history",
-                export="promotions.csv")
+    rows = models_view.happened(seen.history)
+    _long(rows, models_view.HISTORY_COLUMNS)
+    parts.offer(rows, models_view.HISTORY_COLUMNS, "filter-history", "promotions.csv")
 
 
 _TABS: dict[str, Callable[[Seen, Model], None]] = {

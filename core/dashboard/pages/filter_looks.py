@@ -145,9 +145,15 @@ def record(_source: Source, key: Key, origin: str, since: int | None) -> Record:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def since(_source: Source, key: Key, origin: str, first: int, family: str, rule: Rule) -> dict[str, Any]:
-    """The figures of a record, one family."""
+    """The figures of a record, one family; `groups` has those of its groups."""
     found = forward.figures_of(record(_source, key, origin, first).of_family(family), rule)
     return dict(plain(found))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def groups(_source: Source, key: Key, origin: str, first: int, family: str) -> dict[str, Any]:
+    """A record by timeframe, regime, symbol, direction and setup, one family."""
+    return dict(plain(forward.parts_of(record(_source, key, origin, first).of_family(family))))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -157,11 +163,11 @@ def bins(_source: Source, key: Key, origin: str, since: int | None) -> list[Bin]
         return reads.histogram(ctx.db.con, key.exchange, origin, since or 0)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def book(_source: Source, key: Key) -> Account:
-    """The filter's own account."""
+@st.cache_resource(max_entries=8, show_spinner=False)
+def book(_source: Source, key: Key, groups: tuple[str, ...] = ()) -> Account:
+    """The filter's own account, cut by these groups."""
     with _source.read() as ctx:
-        return account.of(ctx, ctx.db.con)
+        return account.of(ctx, ctx.db.con, groups=groups)
 
 
 @st.cache_data(max_entries=2, show_spinner="Looking at every plan of the last year …")

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.dashboard import parts, plot, words
+from core.dashboard import parts, words
 from core.dashboard.reading import LATE, STOPPED, Source, look
 from core.dashboard.views import now as view
 from core.engine import announce, funnel, warmup
@@ -88,7 +88,7 @@ def _funnel(source: Source) -> None:
         warm = warmup.of(ctx)
         why = funnel.silence(ctx.cfg, today, warm, _state(ctx, source))
     st.subheader("The day as a funnel", help="UTC days; refused setups are stored and followed on paper too")
-    plot.live(view.funnel_figure(today, before, parts.dark()), "funnel")
+    st.html(view.funnel_bars(today, before))
     for line in (view.quiet(today, "Today"), view.quiet(before, "Yesterday"), view.ungated(today)):
         if line:
             st.markdown(line)

@@ -1,6 +1,6 @@
 """The page Results: what the trades came to. Live, history and in-sample never mix."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -110,9 +110,12 @@ def _draw(shown: _Shown) -> None:
     cards.cards(view.headline(shown.summary, shown.account, equity.market_change(shown.closes)))
     if shown.unit == "USD" and view.ruin(shown.account):
         st.warning(view.ruin(shown.account), icon=":material/account_balance_wallet:")
-    cards.figure(figures.balance(shown.trades, shown.unit, shown.starting, equity.hold(shown.closes, shown.starting),
-                                 shown.span, parts.dark(), f"{shown.choice}{shown.unit}"), "results-equity")
+    drawn = figures.balance(shown.trades, shown.unit, shown.starting, equity.hold(shown.closes, shown.starting),
+                            shown.span, parts.dark())
+    parts.figure(drawn, "results-equity", height=410, alt=f"Equity and drawdown in {shown.unit} over time")
     st.caption(view.about(shown.choice, shown.unit, shown.starting))
+    if not parts.whole("results-whole"):
+        return
     tabs = st.tabs(list(_TABS), on_change="rerun", key="results-tab")
     for draw, tab in zip(_TABS.values(), tabs, strict=True):
         if tab.open:
@@ -129,13 +132,19 @@ def _calendar(shown: _Shown) -> None:
     for group in ("weekday", "hour"):
         st.markdown(f"**By {group} of the fill**, UTC")
         found = grouped.by(shown.trades, group)
-        cards.figure(figures.bars(found, parts.dark(), group), f"results-{group}")
+        _bars(found, group)
         with st.expander("As a table"):
-            parts.table(view.group_rows(found, shown.starting), view.group_columns(group), f"results-{group}-table")
+            cards.table(view.group_rows(found, shown.starting), view.group_columns(group))
     period = st.segmented_control("Breakdown by", ["day", "week", "month"], default="week", required=True,
                                   key="results-breakdown")
-    parts.table(view.breakdown(shown.trades, str(period)), view.PERIOD_COLUMNS, "results-periods",
-                export=f"results-by-{period}.csv")
+    rows = view.breakdown(shown.trades, str(period))
+    cards.table(rows, view.PERIOD_COLUMNS, shade=("r", "usd"), high=True)
+    parts.offer(rows, view.PERIOD_COLUMNS, "results-periods", f"results-by-{period}.csv")
+
+
+def _bars(found: Mapping[str, Summary], group: str) -> None:
+    parts.figure(figures.bars(found, parts.dark()), f"results-bars-{group}", height=figures.height(found),
+                 alt=f"Expectancy in R with its 95 % interval by {view.TITLES[group].lower()}")
 
 
 def _groups(shown: _Shown) -> None:
@@ -146,7 +155,7 @@ def _groups(shown: _Shown) -> None:
     group = names[str(title)]
     found = grouped.by(shown.trades, group)
     if 1 < len(found) <= 12:
-        cards.figure(figures.bars(found, parts.dark(), group), f"results-bars-{group}")
+        _bars(found, group)
     parts.table(view.group_rows(found, shown.starting), view.group_columns(group), f"results-group-{group}",
                 export=f"results-per-{group}.csv")
     st.caption("Groups are looked at one after another here: among many, one looks good by chance alone. Trust an "
@@ -154,10 +163,12 @@ def _groups(shown: _Shown) -> None:
 
 
 def _distribution(shown: _Shown) -> None:
-    cards.figure(figures.distribution(shown.trades, parts.dark()), "results-distribution")
+    parts.figure(figures.distribution(shown.trades, parts.dark()), "results-distribution",
+                 alt="How often each net result in R happened, with mean and median")
     for column, kind in zip(st.columns(2), ("mae", "mfe"), strict=True):
         with column:
-            cards.figure(figures.excursions(shown.trades, kind, parts.dark()), f"results-{kind}")
+            parts.figure(figures.excursions(shown.trades, kind, parts.dark()), f"results-{kind}", height=340,
+                         alt=f"{kind.upper()} of each trade against its net result, both in R")
     seen = len(figures.sample(len(shown.trades)))
     some = "Every trade is a point." if seen == len(shown.trades) else (
         f"{words.count(seen)} of {words.count(len(shown.trades))} trades are drawn, evenly spread in time.")
@@ -170,7 +181,7 @@ def _all(shown: _Shown) -> None:
                              count, shown.choice)
     for title, items in found.items():
         st.markdown(f"**{title}**")
-        parts.table(items, metrics.COLUMNS, f"results-all-{title}", height=35 * len(items) + 38)
+        cards.table(items, metrics.COLUMNS)
     st.caption(metrics.NOT_HERE)
 
 
@@ -178,8 +189,9 @@ def _sides(shown: _Shown) -> None:
     every = (_trades(shown.source, shown.key, shown.choice.origin, verdict) for verdict in (view.PASSED, view.REFUSED))
     passed, refused = (view.pick(trades, shown.choice, shown.until) for trades in every)
     st.markdown(view.saved(grouped.summarize(passed), grouped.summarize(refused)))
-    parts.table(view.sides(passed, refused, shown.starting), view.SIDE_COLUMNS, "results-sides",
-                export="passed-against-refused.csv")
+    rows = view.sides(passed, refused, shown.starting)
+    cards.table(rows, view.SIDE_COLUMNS)
+    parts.offer(rows, view.SIDE_COLUMNS, "results-sides", "passed-against-refused.csv")
     st.caption("Refusals of all rules. What the filter alone saved or cost stands on the page **Filter**.")
 
 

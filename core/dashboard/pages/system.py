@@ -10,18 +10,19 @@ import streamlit as st
 
 import core
 from core.config.views import describe
-from core.dashboard import parts, plot
+from core.dashboard import cards, parts
 from core.dashboard.reading import Source
 from core.dashboard.views import system as view
+from core.engine import health
 from core.notify import redact
-from core.store import migrations, reports
+from core.store import migrations, reports, runs
 from core.store.db import version_warning
 from core.store.lock import holder
 from core.store.reads import system as reads
 from core.timeframe import DAY, HOUR, floor
 
 _LIBRARIES = ("ccxt", "numpy", "pandas", "numba", "xgboost-cpu", "xgboost", "scikit-learn", "APScheduler",
-              "python-telegram-bot", "streamlit", "plotly", "pyarrow")
+              "python-telegram-bot", "streamlit", "streamlit-echarts", "pyarrow")
 
 
 def page(source: Source) -> None:
@@ -34,6 +35,7 @@ def page(source: Source) -> None:
         _lags(source)
     with right:
         _outbox(source)
+        _asked(source)
     st.subheader("Versions")
     st.markdown(" · ".join(f"{name} **{version}**" for name, version in versions(source).items()))
     warning = version_warning()
@@ -65,15 +67,16 @@ def _jobs(source: Source) -> None:
     if not last:
         parts.none("No job has run on this file yet.", "The daemon (`python scheduler_run.py`) records each run here.")
         return
-    parts.table(view.jobs(_hidden(last), runs, now), view.JOBS, "jobs")
+    cards.table(view.jobs(_hidden(last), runs, now), view.JOBS)
     stages = view.ticks(runs, now - 3 * HOUR)
     if any(second > 0 for _, took in stages.values() for second in took):
         st.caption("How long the ticks of the last three hours took, in seconds")
-        plot.live(view.tick_figure(stages, parts.dark()), "ticks")
+        parts.figure(view.tick_figure(stages, parts.dark()), "ticks", height=240,
+                     alt="Seconds that each tick of the last three hours took, by stage")
     with st.expander(f"Runs that did not end well: {len(failures) if len(failures) < 30 else 'the last 30'}",
                      expanded=False):
         if failures:
-            parts.table(_hidden(failures), view.FAILURES, "failures")
+            cards.table(_hidden(failures), view.FAILURES)
         else:
             st.caption("None in the last ten days.")
 
@@ -86,11 +89,11 @@ def _lags(source: Source) -> None:
         summary, newest = reports.gap_summary(ctx.db.con, ctx.exchange_id), reads.newest_gaps(ctx.db.con,
                                                                                              ctx.exchange_id)
     st.subheader("Lags and gaps")
-    parts.table(rows, view.LAGS, "lags")
+    cards.table(rows, view.LAGS)
     st.caption(view.gaps(summary, now))
     if newest:
         with st.expander("The newest gaps"):
-            parts.table(newest, view.GAPS, "gaps")
+            cards.table(newest, view.GAPS)
 
 
 @parts.live("15s")
@@ -104,7 +107,20 @@ def _outbox(source: Source) -> None:
         st.markdown(redact.hide(line))
     if done:
         with st.expander("Who did what"):
-            parts.table(_hidden(done), view.ACTIONS, "actions")
+            cards.table(_hidden(done), view.ACTIONS)
+
+
+@parts.live("60s")
+def _asked(source: Source) -> None:
+    with source.read() as ctx:
+        now, known = ctx.clock.now(), runs.requests(ctx.db.con)
+        week = runs.sent_since(ctx.db.con, floor(now, DAY) - 6 * DAY)
+    st.subheader("Requests to the exchange")
+    if not week:
+        parts.none("None in seven days.", "The daemon counts them; a file of imported candles has none.")
+        return
+    st.markdown(f"Seven days: {health.asked(week)}.")
+    cards.table(view.asked(known, now), view.ASKED)
 
 
 def versions(source: Source) -> dict[str, str]:

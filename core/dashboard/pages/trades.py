@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from core.dashboard import parts, plot, words
+from core.dashboard import parts, words
 from core.dashboard.pages import explained
 from core.dashboard.reading import Source
 from core.dashboard.views import chart
@@ -52,7 +52,6 @@ def page(source: Source) -> None:
     chosen = st.session_state.get("trades-chosen")
     if chosen:
         _chosen(source, chosen)
-    plot.preload()
 
 
 # What is asked for

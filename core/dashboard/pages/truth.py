@@ -1,4 +1,4 @@
-"""The page Truth: does the program tell the truth? The audit's scorecard, and the last day recomputed."""
+"""The page Truth: does the program tell the truth? The audit's scorecard, and what recomputing the last day gave."""
 
 from pathlib import Path
 
@@ -9,24 +9,17 @@ from core.dashboard import parts, theme
 from core.dashboard.reading import Source
 from core.dashboard.views import truth as view
 from core.dashboard.views.truth import Card
-from core.engine.reconcile import ReconcileResult, reconcile
-from core.store import candles
-from core.store.reads import truth as reads
-from core.timeframe import DAY, HOUR
+from core.engine import daily_reconcile
 
 SHIPPED = Path(__file__).parents[3] / "docs" / "AUDIT.md"
 AUDIT = "audit.json"  # in app.data_dir
-MOST = 2_000  # rows recomputed without being asked; more take a while
-_SHOWN = 20
 
 
 def page(source: Source) -> None:
     """Draw the page."""
     st.header("Truth")
-    first = st.container()  # stands on top, and is drawn last: it takes a second
+    _recomputed(source)
     _scorecard(source)
-    with first:
-        _recomputed(source)
 
 
 def _scorecard(source: Source) -> None:
@@ -59,29 +52,21 @@ def _shipped() -> None:
             st.markdown(SHIPPED.read_text(encoding="utf-8").partition("\n")[2])
 
 
+@parts.live("60s")
 def _recomputed(source: Source) -> None:
-    st.subheader("The last day, recomputed", help="every live signal and trade of the last 24 hours is made again "
-                 "from the stored candles and compared field by field")
+    st.subheader("The last day, recomputed", help="once a day every live signal and trade of the last 24 hours is made "
+                 "again from the stored candles and compared field by field")
     with source.read() as ctx:
-        rows = reads.decided(ctx.db.con, ctx.exchange_id, DAY)
-        known = candles.stretches(ctx.db.con, ctx.exchange_id)
-    until = max(stretches[-1].frontier for stretches in known.values())
-    if rows > MOST and not st.button(f"Recompute {rows:,} rows", key="recompute"):
-        parts.none(f"{rows:,} live rows were decided in the last 24 hours; recomputing them takes a while.")
+        found, now = daily_reconcile.last(ctx.db.con), ctx.clock.now()
+    if found is None:
+        parts.none("Nothing was recomputed yet.", "The daemon does it each day at 00:12 UTC, and within an hour of its "
+                   "start where that was missed. While it is stopped, `python -m core reconcile` does it at once.")
         return
-    found = _reconcile(source, until // HOUR)
     told, colour = view.verdict(found)
     {theme.GOOD: st.success, theme.BAD: st.error}.get(colour, st.info)(told)
+    st.caption(view.looked(found, now))
     for note in view.notes(found):
         st.markdown(note)
-    if found.differing:
-        more = len(found.differing) - _SHOWN
-        st.code("\n".join([*found.differing[:_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]), language=None)
-    st.caption("As of the last whole hour of the candles. By hand, also further back: `python -m core reconcile "
-               "--start 2024-05-01`.")
-
-
-@st.cache_data(ttl=3600, max_entries=4, show_spinner="Recomputing the last day from its candles ...")
-def _reconcile(source: Source, hour: int) -> ReconcileResult:
-    with source.read() as ctx:
-        return reconcile(ctx)
+    if found.lines:
+        more = found.differ - len(found.lines)
+        st.code("\n".join([*found.lines, *([f"and {more:,} more"] if more > 0 else [])]), language=None)

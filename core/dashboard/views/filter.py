@@ -72,9 +72,8 @@ def standings(card: Part | None, trouble: str, floor: int, drift: str, samples: 
 
 
 STANDING_COLUMNS = (
-    Column("family", "Plans"), Column("does", "The filter"), Column("evidence", "Evidence"),
+    Column("family", "Plans"), Column("does", "The filter"), Column("evidence", "Evidence"), Column("why", "Why"),
     Column("n", "Learned from", "count"), Column("calibrated", "Calibrated on", "count"),
-    Column("why", "Why", width="large"),
 )
 
 
@@ -143,6 +142,15 @@ def headline(part: Part) -> list[Card]:
         "Ungated", free, "Every admitted plan, as if there were no filter.")]
 
 
+FEW = 100  # plans: with fewer, nearly any curve can come of chance
+
+
+def few(part: Part) -> str:
+    """A warning where there are too few plans to see anything."""
+    return "" if part["n"] >= FEW else (f"Only {part['n']:,} plans: whatever these figures show can be chance, and the "
+                                        "intervals say by how much.")
+
+
 def _taken(name: str, t: Part, means: str) -> list[Card]:
     coverage = "" if t["coverage"] is None or name == "Ungated" else f" ({words.share(t['coverage'], 1)})"
     if not t["n"]:
@@ -186,9 +194,9 @@ def compared(part: Part) -> dict[str, Part]:
 PART_COLUMNS = (Column("group", "Of"), *TAKEN_COLUMNS)
 
 
-def parts(part: Part) -> list[Row]:
+def parts(by: Mapping[str, Part]) -> list[Row]:
     """The filter and taking all, by timeframe, regime, pair, direction and setup."""
-    return [{"group": words.coin(name), **cells} for group in part.get("by", {}).values() for name, m in group.items()
+    return [{"group": words.coin(name), **cells} for group in by.values() for name, m in group.items()
             for cells in taken({"the filter": m["gate"], "every admitted plan": m["ungated"]})]
 
 

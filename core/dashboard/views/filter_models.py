@@ -48,11 +48,12 @@ def threshold_words(meta: Any, level: str) -> str:
 # Models
 
 MODEL_COLUMNS = (
-    Column("state", "State"), Column("id", "Model"), Column("made_ts", "Made", "time"),
-    Column("promoted_ts", "Governs from", "time"), Column("data", "Learned from"), Column("plans", "Plans", "count"),
-    Column("evidence", "Evidence"), Column("auc", "AUC", "number"), Column("skill", "Brier skill", "number"),
-    Column("gate", "Gate, sealed plans"), Column("why", "What was said of it", width="large"),
+    Column("state", "State"), Column("id", "Model"), Column("evidence", "Evidence"), Column("auc", "AUC", "number"),
+    Column("skill", "Brier skill", "number"), Column("gate", "Gate, sealed plans"), Column("plans", "Plans", "count"),
+    Column("data", "Learned from"), Column("made_ts", "Made", "time"), Column("promoted_ts", "Governs from", "time"),
+    Column("why", "What was said of it"),
 )
+SHORT_COLUMNS = MODEL_COLUMNS[:-1]  # what was said of it stands below
 SHOWN = 12  # models of the list
 
 
@@ -88,7 +89,7 @@ def _gate(gate: Part) -> str:
             f"break-even {words.share(gate.get('break_even'))}, {words.r(gate.get('mean_r'))}")
 
 
-FACT_COLUMNS = (Column("name", "What", width="medium"), Column("value", "Value", width="large"))
+FACT_COLUMNS = (Column("name", "What"), Column("value", "Value"))
 
 
 def card_facts(card: Part, report: Part | None) -> list[Row]:
@@ -147,7 +148,7 @@ def _gain(gain: Part | None, digits: int) -> str:
 
 HISTORY_COLUMNS = (Column("ts", "When", "time"), Column("what", "What"), Column("model", "Model"),
                    Column("since", "For decisions from", "time"), Column("who", "Who"),
-                   Column("why", "Why", width="large"))
+                   Column("why", "Why"))
 
 
 def happened(history: Sequence[Promotion], kinds: Sequence[str] = (META, THRESHOLDS, DRIFT)) -> list[Row]:

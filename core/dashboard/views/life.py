@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from core.dashboard import words
+from core.dashboard.words import Column
 from core.engine.params import Terms
 from core.engine.why import REASONS
 from core.timeframe import MINUTE
@@ -12,6 +13,9 @@ from core.trades.results import break_even_cost, leg_costs
 Row = Mapping[str, Any]
 
 WAITING, UNDER_WAY = ("PENDING",), ("OPEN", "TP1")
+MONEY = (Column("leg", "leg"), Column("share", "share"), Column("price", "rate", "price"),
+         Column("gross", "gross", "pct"), Column("costs", "costs", "pct"), Column("net", "net", "pct"),
+         Column("usd", "USD", "usd"))
 _MAKER = ("TP1", "TP")  # legs that rest in the book; so does the fill of a limit entry
 
 
@@ -51,21 +55,9 @@ def money(row: Row, trade: Row, events: Sequence[Row], terms: Terms) -> list[dic
     return [*lines, total]
 
 
-def money_table(lines: Sequence[Row], tick: float) -> str:
-    """The lines of `money` as aligned text."""
-    head = ("leg", "share", "rate", "gross %", "costs %", "net %", "USD")
-    cells = [head, *(_cells(line, tick) for line in lines)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lined = ([f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)] for row in cells)
-    return "\n".join("  ".join([cells[n][0].ljust(widths[0]), *line[1:]]) for n, line in enumerate(lined))
-
-
-def _cells(line: Row, tick: float) -> tuple[str, ...]:
-    price = "" if line.get("price") is None else words.price(line["price"], tick)
-    costs = words.NONE if line.get("fee") is None else f"{line['fee'] + line['slippage']:.3f}"
-    gross, net = (words.NONE if line.get(key) is None else f"{line[key]:+.3f}" for key in ("gross", "net"))
-    usd = words.NONE if line.get("usd") is None else f"{line['usd']:+.2f}"
-    return str(line["leg"]), line.get("share") or "", price, gross, costs, net, usd
+def money_table(lines: Sequence[Row]) -> list[dict[str, Any]]:
+    """The lines of `money` as they are shown, columns MONEY: what costs, fee and slippage together, has a minus."""
+    return [{**line, "costs": None if line.get("fee") is None else -(line["fee"] + line["slippage"])} for line in lines]
 
 
 def result(trade: Row) -> str:

@@ -1,10 +1,10 @@
 """What the page Now shows: plans at work, the newest signals, results so far, and why it is quiet."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.dashboard import theme, words
+from core.dashboard import bars, theme, words
 from core.dashboard.words import Column
 from core.engine.funnel import Funnel
 from core.signals.text import counted
@@ -35,6 +35,7 @@ LATEST = (
     Column("outcome", "What became of it"), Column("entry", "Entry", "price"), Column("sl", "SL", "price"),
     Column("setup", "Setup"),
 )
+_DAYS = (bars.Kind("today", theme.BLUE), bars.Kind("yesterday", theme.faded(theme.BLUE, 0.4)))
 _STEPS = ("Bars decided", "Setups found", "Admitted by the rules", "Passed the filter", "Filled")
 
 
@@ -87,7 +88,7 @@ def _away(row: Row, price: float | None) -> float | None:
 
 
 def _plan(row: Row) -> dict[str, Any]:
-    return {"plan": row["short_id"], "symbol": words.coin(row["symbol"]),
+    return {"plan": row["short_id"], "tick": row["tick"], "symbol": words.coin(row["symbol"]),
             "side": words.SIDES.get(row["direction"], row["direction"]),
             "setup": f"{row['setup']} {row['timeframe']}"}
 
@@ -133,7 +134,7 @@ def won(s: Summary) -> str:
         return "net of all costs"
     even = "not known yet" if s.break_even_pct is None else f"at {s.break_even_pct:.0f}%"
     return (f"{s.wins} of {s.trades} won ({s.win_pct:.0f}%, 95% interval {s.win_low_pct:.0f}% to {s.win_high_pct:.0f}%,"
-            f" break-even {even}); {words.usd(s.tot_profit_usd)} net of all costs")
+            f" break-even {even}); {words.usd(s.tot_profit_usd)} net of all costs, each trade at usd_per_trade")
 
 
 # The funnel
@@ -144,23 +145,11 @@ def steps(funnel: Funnel) -> tuple[int, ...]:
     return funnel.bars, funnel.candidates, funnel.admitted, funnel.passed, funnel.filled
 
 
-def funnel_figure(today: Funnel, yesterday: Funnel, dark: bool) -> dict[str, Any]:
-    """Today's funnel over yesterday's; lengths are logarithmic, figures stand beside them."""
-    days = (("yesterday", yesterday, theme.faded(theme.BLUE, 0.35)), ("today", today, theme.BLUE))
-    data = [_bars(name, steps(day), colour) for name, day, colour in days]
-    most = max(_length(n) for day in (today, yesterday) for n in steps(day)) or 1.0
-    return {"data": data, "layout": theme.layout(
-        dark, height=300, revision="funnel", barmode="group", bargap=0.3, hovermode="closest", dragmode=False,
-        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={"visible": False, "range": [0, most * 1.18], "fixedrange": True},
-        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False})}
-
-
-def _bars(name: str, numbers: Sequence[int], colour: str) -> dict[str, Any]:
-    return {"type": "bar", "orientation": "h", "name": name, "y": list(_STEPS), "x": [_length(n) for n in numbers],
-            "text": [f"{n:,}" for n in numbers], "textposition": "outside", "cliponaxis": False,
-            "hovertemplate": "%{y}: %{text}<extra>" + name + "</extra>", "marker": {"color": colour}}
+def funnel_bars(today: Funnel, yesterday: Funnel) -> str:
+    """Today's funnel over yesterday's as HTML; lengths are logarithmic, figures stand beside them."""
+    days = [steps(day) for day in (today, yesterday)]
+    return bars.grouped(_STEPS, _DAYS, [[words.count(n) for n in day] for day in days],
+                        [[_length(n) for n in day] for day in days])
 
 
 def _length(n: int) -> float:

@@ -1,9 +1,9 @@
-"""Why a decision went the way it went, as text and as a small figure. Pure."""
+"""Why a decision went the way it went, as text and as small bars. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.dashboard import theme
+from core.dashboard import bars
 from core.engine import why
 
 Row = Mapping[str, Any]
@@ -22,28 +22,20 @@ def gates(facts: Row) -> str:
     return "\n\n".join([*told, "  \n".join(asked)])
 
 
-def contributions(moved: Sequence[Row], dark: bool) -> dict[str, Any]:
-    """Bars of what each feature added, the strongest on top; green raised the model's opinion, red lowered it."""
-    shown = list(reversed(moved))
-    names = [f"{m['name']} = {'?' if m['value'] is None else format(m['value'], '.4g')}" for m in shown]
-    bars = {"type": "bar", "orientation": "h", "x": [m["by"] for m in shown], "y": names,
-            "text": [f"{m['by']:+.3f}" for m in shown], "textposition": "outside", "cliponaxis": False,
-            "marker": {"color": [theme.signed(m["by"]) for m in shown]},
-            "hovertext": [m["meaning"] for m in shown], "hovertemplate": "%{y}<br>%{hovertext}<extra></extra>"}
-    most = max((abs(m["by"]) for m in shown), default=1.0) or 1.0
-    layout = theme.layout(dark, height=40 + 26 * len(shown), revision="moved", hovermode="closest", dragmode=False,
-                          xaxis={"range": [-1.6 * most, 1.6 * most], "showticklabels": False, "fixedrange": True},
-                          yaxis={"fixedrange": True, "showgrid": False},
-                          margin={"l": 8, "r": 8, "t": 4, "b": 4})
-    return {"data": [bars], "layout": layout}
+def contributions(moved: Sequence[Row]) -> str:
+    """What each feature added as bars in HTML, the strongest on top; green raised the model's opinion, red took."""
+    return bars.signed([bars.Line(m["name"], _value(m, "?"), m["by"], m["meaning"]) for m in moved])
+
+
+def _value(m: Row, unknown: str) -> str:
+    return unknown if m["value"] is None else format(m["value"], ".4g")
 
 
 def moved_table(moved: Sequence[Row]) -> str:
     """The same as a Markdown table, with what each feature means."""
     lines = ["| Feature | Value | Moved by | Meaning |", "|:--|--:|--:|:--|"]
     for m in moved:
-        value = "not known" if m["value"] is None else format(m["value"], ".4g")
-        lines.append(f"| {safe(m['name'])} | {value} | {m['by']:+.3f} | {safe(m['meaning'])} |")
+        lines.append(f"| {safe(m['name'])} | {_value(m, 'not known')} | {m['by']:+.3f} | {safe(m['meaning'])} |")
     return "\n".join(lines)
 
 

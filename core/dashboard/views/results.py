@@ -140,8 +140,8 @@ def about(choice: Choice, unit: str, starting: float) -> str:
     """What the figures stand on."""
     kind = {LIVE: "Decided live", RETRO: "Decided over history (no alert was sent)"}[choice.origin]
     paper = "" if choice.verdict == PASSED else " Refused plans, followed on paper only."
-    size = "" if unit == "R" else (f" USD: every plan at its own size, made for {starting:,.0f} USD, nothing "
-                                   "compounded.")
+    size = "" if unit == "R" else (f" USD: each plan at its own size, made for {starting:,.0f} USD, nothing "
+                                   "compounded (`analyze` and Signals and trades: each trade at usd_per_trade).")
     return (f"{kind}, on paper, net of fees, slippage and funding, by time of closing; in-sample plans are in no "
             f"figure.{paper}{size}")
 
@@ -167,7 +167,7 @@ TITLES = {"pair": "Pair", "timeframe": "Timeframe", "direction": "Direction", "r
 
 def group_columns(group: str) -> tuple[Column, ...]:
     """The columns of a group's table."""
-    return (Column("name", TITLES[group]), *COLUMNS)
+    return (Column("name", TITLES[group], width="medium"), *COLUMNS)
 
 
 def group_rows(parts: Mapping[str, Summary], starting: float) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.dashboard import theme, words
 from core.dashboard.words import Column
-from core.timeframe import MINUTE, show_span
+from core.timeframe import DAY, MINUTE, floor, show_span, show_time
 
 Row = Mapping[str, Any]
 Run = tuple[str, int, int | None, int | None, str]
@@ -28,6 +28,10 @@ LAGS = (
 )
 GAPS = (Column("symbol", "Symbol"), Column("start_ts", "From", "time"), Column("minutes", "Minutes", "count"),
         Column("reason", "Reason"))
+ASKED = (Column("day", "Day (UTC)"), Column("ok", "Answered", "count"),
+         Column("failed", "Failed", "count", "no answer, or none that could be read"),
+         Column("limited", "Told to wait", "count", "the exchange asked to send less (429, 418); nothing is sent until "
+                                                    "its time is over"))
 ACTIONS = (Column("ts", "When", "time"), Column("who", "Who"), Column("what", "What"), Column("detail", "Detail"))
 
 TICK = ("incremental_sync", "resample", "scan_signals", "execute_signals")
@@ -63,16 +67,16 @@ def ticks(runs: Sequence[Run], since: int) -> dict[str, tuple[list[int], list[fl
 
 def tick_figure(stages: Mapping[str, tuple[list[int], list[float]]], dark: bool) -> dict[str, Any]:
     """Seconds that each tick took, by stage; 50 s is where it begins to be late."""
-    data = [{"type": "bar", "name": stage, "x": _times(due), "y": took, "marker": {"color": shade},
-             "hovertemplate": "%{y:.2f} s"}
-            for (stage, (due, took)), shade in zip(stages.items(), _SHADES, strict=True)]
-    return {"data": data, "layout": theme.layout(
-        dark, height=240, revision="ticks", barmode="stack", bargap=0, showlegend=True, xaxis={"type": "date"},
-        yaxis={"title": {"text": "s"}, "rangemode": "tozero"})}
-
-
-def _times(values: Sequence[int]) -> list[str]:
-    return [words.iso(ts) for ts in values]
+    # Bars on an axis of time are stacked by their place in the list: every stage has every tick.
+    due = sorted({ts for times, _ in stages.values() for ts in times})
+    series = []
+    for (stage, (times, took)), shade in zip(stages.items(), _SHADES, strict=True):
+        known = dict(zip(times, took, strict=True))
+        series.append({"type": "bar", "name": stage, "stack": "tick", "barCategoryGap": "0%",
+                       "itemStyle": {"color": shade}, "data": [[ts, known.get(ts, 0.0)] for ts in due]})
+    return theme.option(
+        dark, series=series, x={"type": "time", "splitLine": {"show": False}}, legend={"show": True},
+        tooltip={"valueFormatter": "%.2f s", "axisPointer": {"type": "shadow"}}, grid={"top": 46})
 
 
 def lags(rows: Iterable[Row], now: int, configured: Sequence[str]) -> list[dict[str, Any]]:
@@ -101,6 +105,13 @@ def gaps(summary: Iterable[Row], now: int) -> str:
     parts = [f"{words.coin(g['symbol'])} {g['gaps']:,} ({g['minutes']:,} minutes, the newest until "
              f"{words.when(g['last_ts'] + MINUTE, now)})" for g in found]
     return "Minutes that the exchange does not have, never filled in: " + "; ".join(parts) + "."
+
+
+def asked(known: Mapping[int, Mapping[str, int]], now: int) -> list[dict[str, Any]]:
+    """Requests to the exchange, a row for each of the last seven UTC days, today on top."""
+    days = [floor(now, DAY) - n * DAY for n in range(7)]
+    return [{"day": show_time(day)[:10], **{c.key: known.get(day, {}).get(c.key, 0) for c in ASKED[1:]}}
+            for day in days]
 
 
 def outbox(alerts: Row, telegram: bool, now: int) -> list[str]:

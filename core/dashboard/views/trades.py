@@ -41,7 +41,7 @@ _MODEL = (Column("p", "p(win) %", "number", "calibrated probability; empty where
           Column("ev_pct", "EV %", "pct", "expected value, percent of the notional", 75))
 _PROFIT = (Column("pnl_pct", "Profit %", "pct", "net of all costs, percent of the entry notional"),
            Column("r_multiple", "Profit R", "r", "net, in planned stop distances"),
-           Column("pnl_usd", "Profit USD", "usd", "net, at signals.evaluation.usd_per_trade a trade"))
+           Column("pnl_usd", "Profit USD", "usd", "net, each trade at usd_per_trade (Results: at its own size)"))
 _SEEN = (Column("mfe_pct", "MFE %", "pct", "best seen, percent of the fill"),
          Column("mae_pct", "MAE %", "pct", "worst seen, percent of the fill"))
 _VERDICT = Column("taken", "Verdict")
@@ -54,7 +54,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     OPEN: (_ID, *_PAIR, Column("now_pct", "Profit %", "pct", "price result of what is open, before costs", 90),
            Column("now_r", "Profit R", "r", "the same in planned stop distances", 90), _STATUS, *_SETUP, _EVIDENCE,
            _price("fill", "Open rate"), _price("now", "Current rate"), _price("stop_now", "Stop now"),
-           Column("qty", "Amount", "price"), *_PLAN, *_SEEN, *_MODEL, _TIME,
+           Column("qty", "Amount", "price", step="lot"), *_PLAN, *_SEEN, *_MODEL, _TIME,
            Column("opened_ts", "Open date", "time", width=140),
            Column("expires_ts", "Valid until", "time"), _VERDICT, _MARKS),
     CLOSED: (_ID, *_PAIR, *_PROFIT, Column("exit_reason", "Exit reason", width=120), _STATUS, *_SETUP,
@@ -164,4 +164,4 @@ def _sum(groups: Sequence[Group], *, counts: bool) -> str:
     if not ended:
         return f"{plans:,} {'plan' if plans == 1 else 'plans'}, {filled:,} filled"
     net = words.r(sum(g.net_r for g in groups))
-    return f"{said}, net {net} = {words.usd(sum(g.net_usd for g in groups))}"
+    return f"{said}, net {net} = {words.usd(sum(g.net_usd for g in groups))}, each trade at usd_per_trade"

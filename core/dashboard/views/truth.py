@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.dashboard import theme, words
-from core.engine.reconcile import ReconcileResult
+from core.engine.daily_reconcile import Kept
 from core.signals.text import counted
+from core.timeframe import DAY, HOUR
 
+STALE = DAY + 2 * HOUR  # of a look that is made once a day
 _SHORT = 90  # characters of the first figure in a row's title
 MARKS = {True: ("holds", theme.GOOD), False: ("FAILS", theme.BAD), None: ("not measured", theme.WARN)}
 
@@ -85,22 +87,30 @@ def plain(text: str) -> str:
     return text.replace(":", "\\:")
 
 
-def verdict(found: ReconcileResult) -> tuple[str, str]:
+def verdict(found: Kept) -> tuple[str, str]:
     """What recomputing gave, in a sentence, and its colour."""
-    same = found.checked - len(found.differing)
     if not found.checked:
-        return "Nothing to recompute: no live signal was decided in the last 24 hours of this file.", theme.CALM
-    told = f"live = replay: {same:,} of {found.checked:,} rows are what the candles give"
-    return told, theme.BAD if found.differing else theme.GOOD
+        return "Nothing to recompute: no live signal was decided in the 24 hours before.", theme.CALM
+    told = f"live = replay: {found.checked - found.differ:,} of {found.checked:,} rows are what the candles give"
+    return told, theme.BAD if found.differ else theme.GOOD
 
 
-def notes(found: ReconcileResult) -> list[str]:
+def looked(found: Kept, now: int) -> str:
+    """When that was, and what to do where it is old."""
+    when = f"Recomputed {words.ago(now, found.ts)}, at {words.when(found.ts, now)}: the 24 hours before."
+    if now - found.ts <= STALE:
+        return f"{when} The daemon does it once a day; further back: `python -m core reconcile --start 2024-05-01`."
+    return (f"{when} That is old: the daemon does it once a day while it runs; without it, `python -m core reconcile` "
+            "does it at once.")
+
+
+def notes(found: Kept) -> list[str]:
     """What else there is to say of it."""
     lines = []
     if found.skipped:
-        lines.append(f"{counted(found.skipped, 'row')} differ and saw a candle that the exchange rewrote later "
-                     f"(`revised`): a known reason, no fault.")
-    if found.differing:
+        lines.append(f"{counted(found.skipped, 'row')} {'differs and' if found.skipped == 1 else 'differ and'} saw a "
+                     "candle that the exchange rewrote later (`revised`): a known reason, no fault.")
+    if found.differ:
         lines.append("A difference means that the program, its configuration at that time or the file was changed by "
-                     "hand. `python -m core reconcile` names all of them.")
+                     "hand, or that something is wrong. `python -m core reconcile` names all of them.")
     return lines

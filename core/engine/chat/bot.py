@@ -147,11 +147,12 @@ class Bot:
         body = messages.note("Two programs, one bot", "Another program reads this bot's messages, so commands may go "
                              "unanswered here; alerts still go out. Stop it, give one of them a bot of its own, or set "
                              "notify.telegram.commands: false here.")
-        try:
-            with writing(self._ctx.db) as con:
-                announce.tell(self._ctx, con, "health", f"conflict:{now // DAY}", body, now, now + DAY)
-        except Transient:
-            pass  # told at the next try
+        attempt(self._ctx, "bot", now, lambda: self._warn(f"conflict:{now // DAY}", body, now))
+
+    def _warn(self, key: str, body: str, now: int) -> int:
+        # What cannot be written now (a busy file, a full disk) is told at the next try.
+        with writing(self._ctx.db) as con:
+            return int(announce.tell(self._ctx, con, "health", key, body, now, now + DAY))
 
     # One message
 
@@ -175,7 +176,7 @@ class Bot:
     def _too_many(self, heard: Heard) -> bool:
         now = self._ctx.clock.now()
         lately = self._lately.setdefault(heard.chat, deque(maxlen=MOST))
-        if len(lately) == MOST and now - lately[0] < MINUTE:
+        if len(lately) == MOST and 0 <= now - lately[0] < MINUTE:  # the clock may step back
             return True
         lately.append(now)
         return False

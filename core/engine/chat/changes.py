@@ -94,6 +94,8 @@ def mute(deed: Deed) -> Reply:
     ask = deed.ask
     # The owner may command from a chat of his own while the alerts go to a group.
     chat = ask.ctx.cfg.notify.telegram.chat_id if ask.role == chats.OWNER else ask.chat
+    if ask.role != chats.OWNER and chat == ask.ctx.cfg.notify.telegram.chat_id:
+        return Reply("Only the owner may do that here: these are his alerts.")
     if ask.args and ask.args[0].lower() in ("off", "0"):
         _do(deed, "unmuted", f"chat of a {ask.role}", lambda con: chats.mute(con, chat, 0))
         return Reply("🔔 Alerts make a sound again.")

@@ -20,6 +20,7 @@ from core.trades.columns import Columns
 from core.trades.performance import Summary
 
 WEEK = 7 * DAY
+_NET = "net of costs, each plan at its own size"
 _NONE = "No trade was closed yet. Paper results begin with the first live plan that is filled and ends."
 
 
@@ -46,7 +47,7 @@ def _profit(ask: Ask, found: Columns, since: int, span: str) -> list[str]:
     best = max(pairs, key=lambda name: (pairs[name].expectancy_r or 0.0) * pairs[name].trades)
     deepest = account.drawdown
     lines = [
-        f"<b>Profit ({span})</b>, on paper, net of costs",
+        f"<b>Profit ({span})</b>, on paper, {_NET}",
         f"<b>ROI: Closed trades</b>\n {_usd(s.tot_profit_usd)} ({pct(account.profit_pct)}) {r(_sum_r(found))}",
         f"<b>ROI: All trades</b>\n {_usd(s.tot_profit_usd + open_usd)} {r(_sum_r(found) + open_r)}, {open_n} open",
         phone.pairs([
@@ -110,7 +111,7 @@ def _calendar(ask: Ask, name: str, starts: list[int], place: Callable[[Ints], In
         n = int(here.sum())
         rows.append((show(start), str(n), f"{float(found.r[here].sum()):+.2f}" if n else "-",
                      f"{float(found.usd[here].sum()):+,.2f}" if n else "-"))
-    head = f"<b>By {name} (UTC)</b>, net of costs"
+    head = f"<b>By {name} (UTC)</b>, {_NET}"
     total = f"Together {r(_sum_r(found))} · {_usd(float(found.usd.sum()))}"
     return Reply(f"{head}\n{phone.table((name.capitalize(), 'Trades', 'R', 'USD'), rows)}\n{total}")
 
@@ -125,7 +126,7 @@ def performance(ask: Ask) -> Reply:
     rows = [(f"{i}. {phone.coin(name)}", str(n), f"{_whole(win)}%", f"{total:+.2f}", f"{usd:+,.0f}")
             for i, (name, n, total, usd, win) in enumerate(sorted(sums, key=lambda x: -x[2])[:20], start=1)]
     table = phone.table(("Pair", "Trades", "Win", "R", "USD"), rows)
-    return Reply(f"<b>Performance</b>, net of costs\n{table}\n{_even(grouped.summarize(found))}")
+    return Reply(f"<b>Performance</b>, {_NET}\n{table}\n{_even(grouped.summarize(found))}")
 
 
 def _even(s: Summary) -> str:

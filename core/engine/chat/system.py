@@ -6,6 +6,7 @@ from typing import Any
 
 import core
 from core.engine import account, announce, funnel, pictures, promotion, warmup, why
+from core.engine import health as health_of
 from core.engine.chat.desk import Ask, Puzzled, Reply, find
 from core.errors import ArtifactError, DataError
 from core.notify import commands, phone
@@ -65,6 +66,7 @@ def health(ask: Ask) -> Reply:
                *([f"alerts: {_short(alerts['trouble'])}"] if alerts["waiting"] and alerts["trouble"] else [])]
     rows = [("Last process", "-" if ended is None else f"{show_span(ask.now - ended)} ago"),
             ("Candles", _age(ask)), ("Exchange", "silent" if down is not None else "answers"),
+            ("Requests", f"{health_of.asked(runs.sent_since(con, today))} today"),
             ("Jobs today", ", ".join(f"{n} {state}" for state, n in sorted(bad.items())) or "all ok"),
             ("Outbox", f"{alerts['waiting']} waiting" if alerts["waiting"] else "empty"),
             *(_others(ask)), ("Disk free", f"{ask.ctx.db.free_bytes() / 2**30:.1f} GB"),

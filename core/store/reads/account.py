@@ -28,7 +28,7 @@ def ended(con: Con, exchange: str, words: Sequence[str], start: int | None, end:
     rows = con.execute(
         "SELECT g.origin, g.verdict, g.symbol, g.timeframe, g.trend, g.vol, g.setup, g.in_sample, p.closed_ts, "
         "p.r_multiple FROM symbols s JOIN positions p ON p.symbol_id = s.id AND p.closed_ts IS NOT NULL "
-        f"AND p.closed_ts >= ? AND p.closed_ts < ? JOIN signals g ON g.n = p.signal AND {_judged(words)} "
+        f"AND p.closed_ts >= ? AND p.closed_ts < ? JOIN signals g ON g.n = p.signal AND {judged(words)} "
         "WHERE s.exchange = ? ORDER BY p.closed_ts, g.n",
         (start or 0, ALL if end is None else end, *words, exchange),
     )
@@ -39,14 +39,14 @@ def unfinished(con: Con, exchange: str, words: Sequence[str]) -> dict[tuple[str,
     """How many such plans have not ended yet, by (origin, verdict)."""
     rows = con.execute(
         "SELECT g.origin, g.verdict, count(*) FROM symbols s JOIN positions p ON p.symbol_id = s.id "
-        f"AND p.closed_ts IS NULL JOIN signals g ON g.n = p.signal AND {_judged(words)} "
+        f"AND p.closed_ts IS NULL JOIN signals g ON g.n = p.signal AND {judged(words)} "
         "WHERE s.exchange = ? AND g.in_sample = 0 GROUP BY g.origin, g.verdict",
         (*words, exchange),
     )
     return {(origin, verdict): n for origin, verdict, n in rows}
 
 
-def _judged(words: Sequence[str]) -> str:
-    # A model scored it, and the reason's first word is the filter's.
+def judged(words: Sequence[str]) -> str:
+    """The SQL that says: a model scored `g`, and the first word of its reason is one of `words`, each a parameter."""
     marks = ", ".join("?" for _ in words)
     return f"g.model IS NOT NULL AND substr(g.reason, 1, instr(g.reason, ' ') - 1) IN ({marks})"

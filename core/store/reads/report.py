@@ -5,12 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from core.store.candles import Con
+from core.store.reads.results import COLUMNS
 from core.store.signals import row_dicts
-from core.trades.columns import FIELDS
 
-_OF_SIGNALS = ("symbol", "timeframe", "setup", "direction", "verdict", "reason", "trend", "vol", "entry", "sl", "qty",
-               "leverage")
-_COLUMNS = ", ".join(f"{'g' if name in _OF_SIGNALS else 'p'}.{name}" for name in FIELDS)
 # Positions that ended in a span, by their index, with their signals.
 _ENDED = ("FROM symbols s JOIN positions p ON p.symbol_id = s.id AND p.closed_ts >= ? AND p.closed_ts < ? "
           "JOIN signals g ON g.n = p.signal WHERE s.exchange = ? ")
@@ -32,7 +29,7 @@ class Ended(NamedTuple):
 def trades(con: Con, exchange: str, origin: str, verdict: str, start: int, end: int) -> Iterator[Sequence[Any]]:
     """Filled plans that ended in [start, end), in-sample ones left out; rows of `columns.FIELDS`. Read it at once."""
     return con.execute(
-        f"SELECT {_COLUMNS} {_ENDED} AND g.origin = ? AND g.verdict = ? AND g.in_sample = 0 "
+        f"SELECT {COLUMNS} {_ENDED} AND g.origin = ? AND g.verdict = ? AND g.in_sample = 0 "
         "AND p.pnl_pct IS NOT NULL", (start, end, exchange, origin, verdict))
 
 

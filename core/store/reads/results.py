@@ -11,7 +11,7 @@ MOST_CLOSES = 1500  # of one symbol
 
 _OF_SIGNALS = ("symbol", "timeframe", "setup", "direction", "verdict", "reason", "trend", "vol", "entry", "sl", "qty",
                "leverage")
-_COLUMNS = ", ".join(f"{'g' if name in _OF_SIGNALS else 'p'}.{name}" for name in FIELDS)
+COLUMNS = ", ".join(f"{'g' if name in _OF_SIGNALS else 'p'}.{name}" for name in FIELDS)  # of signals g, positions p
 _FROM = ("FROM signals g JOIN positions p ON p.signal = g.n WHERE g.exchange = :exchange AND g.origin = :origin "
          "AND g.verdict = :verdict")
 
@@ -42,7 +42,7 @@ def live_since(con: Con, exchange: str) -> int | None:
 def trades(con: Con, exchange: str, origin: str, verdict: str) -> Iterator[Sequence[Any]]:
     """Filled and ended trades, rows of `columns.FIELDS`; in-sample ones never. Read it at once."""
     where, values = _which(con, exchange, origin, verdict)
-    return con.execute(f"SELECT {_COLUMNS} {where} AND g.in_sample = 0 AND p.closed_ts IS NOT NULL "
+    return con.execute(f"SELECT {COLUMNS} {where} AND g.in_sample = 0 AND p.closed_ts IS NOT NULL "
                        "AND p.pnl_pct IS NOT NULL", values)
 
 
