@@ -15,9 +15,9 @@ from core.engine.context import Context
 from core.engine.funding import Book
 from core.engine.inputs import bars_needed, setups_of, touched, warm_start
 from core.engine.scoring import Asked, verdicts
+from core.engine.stops import closes_and_atr
 from core.meta.gate import Verdict
 from core.signals.decide import Candidate, decide, window
-from core.signals.indicators import Indicators, run_start
 from core.store import candles, signals
 from core.store import compare as stored
 from core.store.candles import Con, Series, Stretch, Symbol
@@ -190,11 +190,8 @@ class _Pair:
     def trail(self, period: int) -> tuple[list[int], list[float]]:
         """Closes of all bars that a trade of the range may trail on, and their ATR."""
         if period not in self.trails:
-            size = timeframe.ms(self.tf)
-            since = run_start(timeframe.floor(self.first, size) - size, size)
-            bars = candles.load(self.con, self.row.id, size, since, self.info.followed_ts or 0)
-            atr = Indicators(bars, period, self.ctx.kernels).atr_array(0, len(bars)).tolist()
-            self.trails[period] = [ts + size for ts in bars.ts.tolist()], atr
+            self.trails[period] = closes_and_atr(self.con, self.row.id, timeframe.ms(self.tf), self.first,
+                                                 self.info.followed_ts or 0, period, self.ctx.kernels)
         return self.trails[period]
 
     @cached_property

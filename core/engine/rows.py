@@ -1,6 +1,7 @@
 """Between the pure rooms' records and the columns on disk; one way for live and retro."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from core import timeframe
@@ -124,21 +125,26 @@ def candidate_order(c: Candidate, body: Body | Terms) -> Order:
 
 def trade_order(t: Trade, body: Body | Terms) -> Order:
     """The order of a stored trade, under the configuration it was made with."""
+    return row_order(t._asdict(), body)
+
+
+def row_order(row: Mapping[str, Any], body: Body | Terms) -> Order:
+    """The order of a row of `signals`, under the configuration it was made with."""
     terms = params.terms(body)
     return make_order(
-        1 if t.direction == "long" else -1,
-        bool(t.market),
-        t.entry,
-        t.sl,
-        t.tp1,
-        t.tp2,
-        t.liq,
-        t.decided_ts,
-        timeframe.ms(t.timeframe),
+        1 if row["direction"] == "long" else -1,
+        bool(row["market"]),
+        row["entry"],
+        row["sl"],
+        row["tp1"],
+        row["tp2"],
+        row["liq"],
+        row["decided_ts"],
+        timeframe.ms(row["timeframe"]),
         terms.execution,
         terms.costs,
-        t.trail_mult,
-        t.max_hold,
+        row["trail_mult"],
+        row["max_hold"],
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,17 @@ def test_waiting_and_holding_are_shaded_and_a_moved_stop_is_drawn() -> None:
     assert found["risk"] == ((DECIDED + FIVE, closed), (103.82, 99.0))
     assert found["reward"] == ((DECIDED + FIVE, closed), (103.82, 116.18))
     assert lines(spec)["Last stop"] == [[DECIDED + 2 * FIVE, 106.0], [closed, 106.0]]
+
+
+def test_a_stop_that_trailed_is_drawn_as_it_went() -> None:
+    trade, events = plans.trailed()
+    whole, closed = plans.plan(trade_=trade, events=events), DECIDED + 4 * FIVE + MINUTE
+    times, stops = [DECIDED + FIVE, DECIDED + 2 * FIVE, DECIDED + 3 * FIVE, closed], [99.0, 104.0, 106.0, 106.0]
+    spec = drawing.figure(scene(replace(whole, stops=(times, stops))), dark=True)
+    way = series(spec, "Stop")
+    assert way["step"] == "end" and way["data"] == [[t, v] for t, v in zip(times, stops, strict=True)]
+    assert lines(spec)["Last stop"] == [[DECIDED + 3 * FIVE, 106.0], [closed, 106.0]]
+    assert "Stop" not in [one["name"] for one in drawing.figure(scene(whole), dark=True)["series"]]
     pending = zones(drawing.figure(scene(plans.plan()), dark=True))
     assert pending == {"waiting": ((DECIDED, EXPIRES), (None, None))}
 

@@ -18,7 +18,7 @@ from core.dashboard.views import life, reasons
 from core.dashboard.views import plan as plans
 from core.dashboard.views.candles import Scene
 from core.dashboard.views.chart import Plan
-from core.engine import announce, params, why
+from core.engine import announce, params, stops, why
 from core.engine.context import Context
 from core.errors import DataError
 from core.store import candles, reports, signals
@@ -248,7 +248,7 @@ def _plan(ctx: Context, row: Row, trade: Row, body: Row, asked: Asked, bars: Bar
         series = candles.one_series(con, row["exchange"], row["symbol"], row["timeframe"]).id
         end = min(int(trade["closed_ts"] or trade["seen_ts"]) + 1, first + view.MOST * size)
         bars = candles.load(con, series, size, first, max(end, row["decided_ts"]))
-    return Plan(row, trade, reports.events(con, row["id"]), bars, channel)
+    return Plan(row, trade, reports.events(con, row["id"]), bars, channel, stops.path(con, row, trade, body))
 
 
 def _others(ctx: Context, asked: Asked, window: view.Window) -> list[Row]:

@@ -58,7 +58,7 @@ def figure(scene: Scene, dark: bool) -> Spec:
     if scene.plan:
         series += [*_avwap(scene.plan, shift), _lines("fibs", _thin(scene), shift, 1, _named(scene), halo),
                    *_impulse(scene.plan, shift, halo), _onward(levels, _last(scene), shift),
-                   _lines("levels", levels, shift, 3), *_marks(scene.plan, shift, halo)]
+                   _lines("levels", levels, shift, 3), *_stops(scene.plan, shift), *_marks(scene.plan, shift, halo)]
     series += _tags(scene, levels)
     zone = _zone(scene)
     sides = {"left": 6, "right": _edge(scene, levels), "containLabel": False, "outerBoundsMode": "none"}
@@ -266,6 +266,16 @@ def _avwap(plan: Plan, shift: int) -> list[Spec]:
     return [{"type": "line", "name": "AVWAP", "data": [[t + shift, v] for t, v in zip(ts, values, strict=True)],
              "symbol": "none", "z": 3, "silent": True, "emphasis": {"disabled": True},
              "lineStyle": {"color": theme.PURPLE, "width": 1.6}}]
+
+
+def _stops(plan: Plan, shift: int) -> list[Spec]:
+    # The way of a stop that moved, in steps: each held until the next.
+    ts, values = plan.stops
+    if not ts:
+        return []
+    return [{"type": "line", "name": "Stop", "data": [[t + shift, v] for t, v in zip(ts, values, strict=True)],
+             "step": "end", "symbol": "none", "z": 4, "silent": True, "emphasis": {"disabled": True},
+             "lineStyle": {"color": _COLOURS["stop"], "width": 1.8}}]
 
 
 def _impulse(plan: Plan, shift: int, halo: Spec) -> list[Spec]:

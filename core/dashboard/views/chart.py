@@ -59,13 +59,17 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """One plan as it is drawn. own: bars of its own timeframe, from its start bar (or before) on."""
+    """One plan as it is drawn. own: bars of its own timeframe, from its start bar (or before) on.
+
+    stops: times and prices of a stop that moved (`stops.path`), empty for one that did not.
+    """
 
     row: Row
     trade: Row
     events: Sequence[Row]
     own: Bars
     channel: int = 0
+    stops: tuple[list[int], list[float]] = ([], [])
 
     @property
     def side(self) -> int:
@@ -121,7 +125,8 @@ def levels(plan: Plan) -> list[Level]:
     found = [Level(name, float(price), kind, start, end) for name, price, kind in named if price is not None]
     stop = plan.trade["stop"]
     if plan.trade["fill"] is not None and stop is not None and stop != row["sl"]:
-        since = plan.trade["tp1_ts"] or plan.trade["opened_ts"]
+        times = plan.stops[0]  # the last but one is when it came to where it stands
+        since = times[-2] if len(times) > 1 else plan.trade["tp1_ts"] or plan.trade["opened_ts"]
         name = "Last stop" if plan.trade["closed_ts"] is not None else "Stop now"
         found.append(Level(name, float(stop), "stop", since, end))
     return found
