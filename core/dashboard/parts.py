@@ -23,7 +23,6 @@ PAGES_KEY = "_pages"
 _STYLE = """<style>
 .stMainBlockContainer {padding: 4rem 2.2rem 3rem 2.2rem; max-width: 1700px}
 [data-testid="stMetricValue"] {font-size: 1.55rem; line-height: 1.3}
-.st-key-figure-ready {position: absolute}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding: 4rem 0.9rem 2rem 0.9rem}
   [data-testid="stMetricValue"] {font-size: 1.2rem}

@@ -12,16 +12,6 @@ from core.dashboard.views.scripts import Script
 _EVENTS = {"click": scripts.CLICKED, "datazoom": scripts.HELD, "zr:click": scripts.BACK}
 
 
-READY = "figure-ready"
-
-
-def ready() -> None:
-    """Early on a page with a figure: the script, 2.6 MB, is fetched while the rest of the page is drawn."""
-    from streamlit_echarts import st_echarts  # can only be loaded where Streamlit runs
-
-    st_echarts({}, theme="", height="0", renderer="svg", key=READY)
-
-
 def live(option: Mapping[str, Any], key: str, height: str, revision: str,
          on_click: Callable[[str], None] | None = None) -> None:
     """`theme.option` with its series and one dataZoom of values; new data are merged into the figure that stands there.

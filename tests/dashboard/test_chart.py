@@ -361,8 +361,7 @@ FIGURE = "streamlit-echarts.streamlit_echarts"
 
 def sent(at: Any) -> list[dict[str, Any]]:
     """What was sent to the figures of a page."""
-    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == FIGURE]
-    return [one for one in found if one["options"] != {}]  # an empty figure only fetches the script early
+    return [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == FIGURE]
 
 
 def live_figures(at: Any) -> list[dict[str, Any]]:

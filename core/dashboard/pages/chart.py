@@ -58,7 +58,6 @@ class Asked:
 
 def page(source: Source) -> None:
     """Draw the page."""
-    plot.ready()
     asked = _controls(source)
     if asked is None:
         parts.none("There are no candles yet.", "They come with the first download: **Now** shows how far it is.")
