@@ -109,10 +109,11 @@ def _take(ctx: Context, folder: Path, home: Path, card: dict[str, Any], order: O
     trials, better = [Trial(**row) for row in card["trials"]], bool(card["verdict"]["better"])
     with ctx.db.lock:
         champion = promotion.current(ctx.db.con)
-    if better and card.get("champion") not in (None, champion):
-        # It was held against a model that no longer governs: better than that says nothing.
+    if better and card.get("champion") != champion:
+        # It was held against another model than the one that governs, or against none: that says nothing of this one.
         better = False
-        order = order._replace(why=f"it was compared with {card['champion']}, and {champion or 'none'} governs now")
+        order = order._replace(why=f"it was compared with {card.get('champion') or 'none'}, and {champion or 'none'} "
+                                   "governs now")
     if card["kind"] == META:
         return promotion.register(ctx, folder, order, trials, better=better, home=home)
     if card["kind"] == THRESHOLDS and better:

@@ -11,6 +11,7 @@ from core.engine.isolate import each_symbol
 from core.engine.scoring import Asked, verdicts
 from core.errors import DataError
 from core.signals.decide import decide, first_complete, needs, window
+from core.signals.regime import VOL_WINDOW
 from core.store import candles, signals
 from core.store.candles import Con, Series, Stretch, Symbol
 from core.timeframe import DAY
@@ -98,6 +99,8 @@ def _scan_symbol(
 def _go_live(ctx: Context, con: Con, tf: str, row: Series, stretch: Stretch, end: int, now: int) -> None:
     # From the first decision after this tick on, live decides; what lies before is retro's (rule 30).
     size, setups, common = timeframe.ms(tf), ctx.setups_on(tf), params.common(ctx.body)
+    if (end - stretch.start) // size < VOL_WINDOW:
+        return  # none can be warm: asked each minute while it warms up, so nothing is read for it
     bars = candles.tail(con, row.id, size, end, window(setups, common))
     if first_complete(bars, stretch.start, needs(setups, common), len(bars) - 1) < len(bars):
         candles.set_live_from(con, row.id, timeframe.floor(now, size) + size)

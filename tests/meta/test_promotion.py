@@ -269,17 +269,18 @@ def test_what_a_training_leaves_is_taken_in_within_one_tick(better: bool, warm: 
 
 
 @pytest.mark.covers("rule 32")
-@pytest.mark.parametrize("stale", [True, False], ids=["compared with another", "compared with the one in force"])
-def test_a_model_that_beat_one_no_longer_in_force_is_kept_as_a_challenger(
-    stale: bool, warm: Path, tmp_path: Path
+@pytest.mark.parametrize("against", ["gone-by-now", None, "first"],
+                         ids=["compared with another", "compared with none", "compared with the one in force"])
+def test_a_model_that_did_not_beat_the_one_in_force_is_kept_as_a_challenger(
+    against: str | None, warm: Path, tmp_path: Path
 ) -> None:
     with filters.rig(warm, tmp_path) as r:
-        first = handed_back(r, tmp_path, True)
+        first, stale = handed_back(r, tmp_path, True), against != "first"
         r.go(1)
-        second = handed_back(r, tmp_path, True, seed=2, champion="gone-by-now" if stale else first.id)
+        second = handed_back(r, tmp_path, True, seed=2, champion=against if stale else first.id)
         r.go(1)
         assert states(r)[second.id] == ("challenger" if stale else "governs")
-        told = [m for m in r.messages("health") if "compared with gone-by-now" in m]
+        told = [m for m in r.messages("health") if f"compared with {against or 'none'}, and {first.id} governs" in m]
         assert len(told) == int(stale)
 
 
@@ -328,7 +329,7 @@ def test_a_kill_between_commit_and_removal_does_nothing_twice(
             handin.work_off(r.ctx, now)
         assert handin.work_off(r.ctx, now) == [f"{a.id} was taken in before"]
         assert (tmp_path / "meta" / a.id).is_dir()
-        b = handed_back(r, tmp_path, True, 2)
+        b = handed_back(r, tmp_path, True, 2, champion=a.id)
         handin.work_off(r.ctx, now)
         handin.ask(tmp_path / "meta", r.ctx.db.path, "rollback", by_user(r))
         with killed_after_commit(monkeypatch):
