@@ -75,7 +75,8 @@ class GeneratedMarket:
     first coins, as a fraction. jumps: mean number of jumps in a symbol's day. drift: mean log return
     a day. edge: a planted edge, 0 = none: the crowded side pays. While a symbol's funding stands one standard
     deviation above its usual, each day's mean return is `edge` standard deviations of a day below zero, and the
-    other way round; the crowding fades by a fifth a day and shows in the rates of the day from its first on.
+    other way round; of the crowding CROWD_KEEPS is left a day later, and it shows in the rates of its day from the
+    first on.
     """
 
     def __init__(self, symbols: tuple[str, ...] = SYMBOLS, seed: int = 7, start: int = START, *, days: int = 800,
