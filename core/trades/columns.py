@@ -82,12 +82,6 @@ def of(rows: Iterable[Sequence[Any]]) -> Columns:
     return made.take(_order(made))
 
 
-def of_dicts(rows: Iterable[Mapping[str, Any]]) -> Columns:
-    """Columns from rows by name (`store.reports.finished`); unfilled and in-sample ones are left out."""
-    return of([[row[name] for name in FIELDS] for row in rows
-               if row["pnl_pct"] is not None and not row.get("in_sample")])
-
-
 def closed(trades: Columns) -> list[Closed]:
     """The same as rows, pnl_usd from the plan's own size."""
     text = [[column.names[code] for code in column.codes.tolist()] for column in

@@ -1,6 +1,5 @@
 """Trades as columns say what the slow figures over single trades say."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -102,13 +101,6 @@ def test_the_rule_is_the_first_word_of_the_reason() -> None:
     reasons = ("ungated", "ungated: drift", "filter off", "cost_r 0.2 > max_cost_r 0.15", "ev_low -0.1 <= 0 (global)")
     found = of(*({"reason": reason, "closed_ts": JAN + i} for i, reason in enumerate(reasons)))
     assert [found.rule.names[c] for c in found.rule.codes] == ["ungated", "ungated", "filter off", "cost_r", "ev_low"]
-
-
-@pytest.mark.covers("I3", "I5")
-def test_unfilled_and_in_sample_rows_never_enter() -> None:
-    rows: Sequence[dict[str, Any]] = [PLAIN, PLAIN | {"pnl_pct": None, "opened_ts": None}, PLAIN | {"in_sample": 1}]
-    assert len(columns.of_dicts(rows)) == 1
-    assert len(columns.of_dicts([])) == 0
 
 
 def test_a_part_keeps_the_names_and_the_rest_apart() -> None:
